@@ -1,0 +1,49 @@
+# Two commands matter: `make run` and `make test`. Each target is one line or two
+# that call a script; `make help` lists them.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+
+.PHONY: help run test lint build web bench bench-fanout e2e clean
+
+help:            ## list the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run:             ## install what is missing, build, and start the demo
+	@scripts/install.sh run
+	@$(MAKE) --no-print-directory build
+	@exec ./tongxiang serve --config configs/demo.yaml
+
+test:            ## every test: Go with -race, the page's unit tests, the browser tests
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory web
+	@node scripts/test.mjs
+
+lint:            ## go vet, staticcheck, formatting, the page's linter and type check
+	@scripts/lint.sh
+
+build: web       ## one static binary, ./tongxiang, with the pages inside
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o tongxiang .
+
+web:             ## the pages, into web/dist
+	@scripts/web.sh
+
+bench:           ## Go benchmarks of the core; results to bench-out/
+	@scripts/bench.sh
+
+bench-fanout:    ## the fan-out comparison of ADR 0002
+	@scripts/bench-fanout.sh
+
+bench-e2e:       ## timings seen by a real browser (join, kiosk, recovery)
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory build
+	@cd web && npm run --silent bench
+
+e2e:             ## only the browser tests
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory build
+	@cd web && npm run --silent e2e
+
+clean:           ## remove what was built; never data/
+	rm -rf tongxiang web/dist/* bench-out

@@ -1,0 +1,120 @@
+// Package archtest holds the import rules of the product as a test: which package
+// may know which, and why.
+package archtest
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "tongxiang/"
+
+// tools may be used by every edge: they decide nothing about media or meetings.
+var tools = []string{"internal/apierr", "internal/retry"}
+
+// rules lists, for a package and all below it, what of ours it may import. The
+// first rule that matches counts. A package without a rule fails the test, so
+// that a new one is given its place on purpose.
+var rules = []struct {
+	pkg    string
+	may    []string
+	reason string
+}{
+	{"internal/media", nil, "media is the vocabulary: it depends on nothing of ours"},
+	{"internal/mpegts", []string{"internal/media"}, "the TS core knows frames, not streams or channels"},
+	{"internal/stream", []string{"internal/media"}, "the hub knows media, and none of its publishers or readers"},
+	{"internal/apierr", nil, "errors for people depend on nothing of ours"},
+	{"internal/retry", nil, "back-off depends on nothing of ours"},
+	{"internal/store", nil, "the store holds rows and decides nothing"},
+	{"internal/auth", []string{"internal/store", "internal/apierr"}, "accounts know the store, not what is protected"},
+	{"signaling/meeting", nil, "meeting rules are pure: no I/O, no media"},
+	{"ingest", []string{"internal/stream", "internal/media", "internal/mpegts", "ingest", "internal/retry", "internal/apierr"}, "an edge knows the hub and its own tools, no other edge"},
+	{"sfu", []string{"internal/stream", "internal/media", "internal/apierr", "sfu"}, "an edge knows the hub and its own tools, no other edge"},
+	{"recorder", []string{"internal/stream", "internal/media", "internal/store", "internal/apierr", "internal/mpegts", "recorder"}, "an edge knows the hub and its own tools, no other edge"},
+	{"signaling", []string{"signaling", "sfu", "internal/stream", "internal/media", "internal/apierr", "internal/store"}, "signaling drives the sfu; the recorder and the programme are reached through what signaling declares"},
+	{"internal/playout", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/apierr", "internal/playout"}, "an output knows the hub and its own tools"},
+	{"internal/programme", []string{"internal/stream", "internal/media"}, "the programme is an ordinary reader and publisher"},
+	{"internal/transcode", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/retry", "internal/apierr"}, "a transcode is an ordinary reader and publisher"},
+	{"internal/demo", []string{"internal/retry"}, "the demo only feeds the ordinary ingest"},
+	{"internal/api", []string{"internal/store", "internal/auth", "internal/apierr", "internal/stream"}, "the API declares what it needs of the live parts"},
+	{"configs", []string{"internal/stream"}, "configuration is values and their checks"},
+	{"web", nil, "the pages are files"},
+	{"internal/server", []string{""}, "the server builds every part"},
+	{"internal/archtest", nil, "tests only"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsFollowTheDesign(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	seen := 0
+	for {
+		var p goPackage
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours { // the command itself: it may import all
+			continue
+		}
+		seen++
+		check(t, name, p.Imports)
+	}
+	if seen < len(rules)/2 {
+		t.Fatalf("only %d packages seen: the test looks in the wrong place", seen)
+	}
+}
+
+func check(t *testing.T, name string, imports []string) {
+	t.Helper()
+	for _, r := range rules {
+		if name != r.pkg && !strings.HasPrefix(name, r.pkg+"/") {
+			continue
+		}
+		for _, imp := range imports {
+			of, ours := strings.CutPrefix(imp, module)
+			if ours && !allowed(of, r.may) {
+				t.Errorf("%s imports %s: %s", name, of, r.reason)
+			}
+		}
+		return
+	}
+	t.Errorf("%s has no import rule: give it one in internal/archtest", name)
+}
+
+func allowed(pkg string, may []string) bool {
+	for _, m := range append(may, tools...) {
+		if m == "" || pkg == m || strings.HasPrefix(pkg, m+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// TestMediaPathDoesNotKnowTheWeb keeps HTTP and databases out of what every
+// packet passes through.
+func TestMediaPathDoesNotKnowTheWeb(t *testing.T) {
+	for _, pkg := range []string{"internal/media", "internal/stream", "signaling/meeting"} {
+		out, err := exec.Command("go", "list", "-deps", module+pkg).Output()
+		if err != nil {
+			t.Fatalf("go list -deps %s: %v", pkg, err)
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			if dep == "net/http" || dep == "database/sql" {
+				t.Errorf("%s depends on %s", pkg, dep)
+			}
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type item struct{ n int }
+
+func TestReadersGetEveryItemInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const readers, items = 50, 5000
+		ring := NewRing[item](8192)
+		var wg sync.WaitGroup
+		for range readers {
+			rd := NewReader(nil)
+			c := newCursor(ring, rd, AtLive)
+			wg.Go(func() {
+				defer c.Close()
+				for want := 0; want < items; {
+					<-rd.Wake()
+					for it := c.Next(); it != nil; it = c.Next() {
+						if it.n != want {
+							t.Errorf("item %d, want %d", it.n, want)
+							return
+						}
+						want++
+					}
+				}
+			})
+		}
+		for i := range items {
+			ring.Write(&item{i}, i%50 == 0)
+			if i%100 == 0 {
+				synctest.Wait()
+			}
+		}
+		wg.Wait()
+	})
+}
+
+func TestSlowReaderResumesAtSyncPoint(t *testing.T) {
+	ring := NewRing[item](64)
+	rd := NewReader(nil)
+	c := newCursor(ring, rd, AtLive)
+	defer c.Close()
+	ring.Write(&item{0}, true)
+	if it := c.Next(); it == nil || it.n != 0 {
+		t.Fatalf("first item %v, want 0", it)
+	}
+	for i := 1; i <= 1000; i++ {
+		ring.Write(&item{i}, i%50 == 0)
+	}
+	it := c.Next()
+	if it == nil || it.n != 1000 {
+		t.Fatalf("after falling off: %v, want the newest sync point 1000", it)
+	}
+	if !c.Gap() || c.Gap() {
+		t.Error("Gap must report the loss exactly once")
+	}
+	if c.Lost() != 999 {
+		t.Errorf("lost %d items, want 999", c.Lost())
+	}
+	if n := rd.Drops().Snapshot()["reader_lagged"]; n != 999 {
+		t.Errorf("counted %d under reader_lagged, want 999", n)
+	}
+}
+
+func TestSlowReaderWithoutSyncPointWaitsForOne(t *testing.T) {
+	ring := NewRing[item](16)
+	rd := NewReader(nil)
+	c := newCursor(ring, rd, AtLive)
+	defer c.Close()
+	ring.Write(&item{0}, true)
+	c.Next()
+	for i := 1; i < 200; i++ {
+		ring.Write(&item{i}, false)
+	}
+	if it := c.Next(); it != nil {
+		t.Fatalf("got item %d without a sync point", it.n)
+	}
+	ring.Write(&item{200}, true)
+	if it := c.Next(); it == nil || it.n != 200 {
+		t.Fatalf("got %v, want the sync point 200", it)
+	}
+}
+
+func TestWhereACursorStarts(t *testing.T) {
+	ring := NewRing[item](32)
+	for i := range 25 {
+		ring.Write(&item{i}, i%10 == 3)
+	}
+	for _, tc := range []struct {
+		from Start
+		want int
+	}{{AtSync, 23}, {AtOldest, 3}, {AtLive, 33}} {
+		c := newCursor(ring, NewReader(nil), tc.from)
+		if tc.from == AtLive {
+			if it := c.Next(); it != nil {
+				t.Errorf("live cursor returned old item %d", it.n)
+			}
+			for i := 25; i < 34; i++ {
+				ring.Write(&item{i}, i%10 == 3)
+			}
+		}
+		if it := c.Next(); it == nil || it.n != tc.want {
+			t.Errorf("start %d: got %v, want %d", tc.from, it, tc.want)
+		}
+		c.Close()
+	}
+}
+
+func TestClosingOneOfTwoCursorsKeepsTheOtherAwake(t *testing.T) {
+	ring := NewRing[item](8)
+	rd := NewReader(nil)
+	a, b := newCursor(ring, rd, AtLive), newCursor(ring, rd, AtLive)
+	a.Close()
+	a.Close()
+	for b.Next() != nil {
+	}
+	<-rd.Wake()
+	ring.Write(&item{1}, true)
+	<-rd.Wake() // blocks for ever when Close took both entries off
+	if b.Next() == nil {
+		t.Fatal("woken without an item")
+	}
+}
+
+// TestRingUnderRace lets writers run free against readers of all speeds. Run
+// with -race it checks the order of publication and wake-up; without, that
+// nothing is returned twice, out of order, or lost without being counted.
+func TestRingUnderRace(t *testing.T) {
+	const items = 200_000
+	ring := NewRing[item](256)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		rd := NewReader(nil)
+		c := newCursor(ring, rd, AtLive)
+		wg.Go(func() {
+			defer c.Close()
+			last, got := -1, uint64(0)
+			for last < items-1 {
+				select {
+				case <-ctx.Done():
+					t.Errorf("reader %d sleeps at item %d: a wake-up was lost", i, last)
+					return
+				case <-rd.Wake():
+				}
+				for it := c.Next(); it != nil; it = c.Next() {
+					gap := c.Gap()
+					if it.n != last+1 && !gap && last >= 0 {
+						t.Errorf("item %d after %d without a gap", it.n, last)
+						return
+					}
+					last = it.n
+					if got++; i%2 == 1 && got%64 == 0 {
+						runtime.Gosched()
+					}
+				}
+			}
+			if got+c.Lost() != items {
+				t.Errorf("got %d and lost %d, want %d together", got, c.Lost(), items)
+			}
+		})
+	}
+	for i := range items {
+		ring.Write(&item{i}, i%16 == 0 || i == items-1)
+		if i%512 == 0 {
+			runtime.Gosched()
+		}
+	}
+	wg.Wait()
+}
+
+func TestWriteDoesNotAllocate(t *testing.T) {
+	ring := NewRing[item](256)
+	for range 300 {
+		newCursor(ring, NewReader(nil), AtLive)
+	}
+	it := &item{}
+	if n := testing.AllocsPerRun(1000, func() { ring.Write(it, true) }); n != 0 {
+		t.Errorf("Write to 300 readers allocates %.1f times", n)
+	}
+}
+
+func ExampleName_Segments() {
+	n, err := ParseName("meetings/42/li")
+	fmt.Println(n.Segments(), err)
+	// Output: [meetings 42 li] <nil>
+}
