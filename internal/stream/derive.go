@@ -9,7 +9,8 @@ import (
 
 // The missing form of a track is derived once, by one goroutine that the track
 // owns, while at least one cursor asks for it. Each run has a new ring, so a
-// reader never meets what an earlier run left behind.
+// reader never meets what an earlier run left behind. The run begins where its
+// first reader begins: what is older is derived only for a reader that wants it.
 
 // FollowPackets returns a cursor over the track's packets, deriving them when the
 // publisher writes frames. The error says that the codec cannot be packetized.
@@ -26,13 +27,10 @@ func (t *Track) FollowPackets(rd *Reader, from Start) (*Cursor[media.Packet], er
 		}
 		ring := NewRing[media.Packet](t.keep(Packets))
 		t.packets.Store(ring)
-		t.startDerive(func(ctx context.Context, src *Reader) {
-			in := newCursor(t.frames.Load(), src, AtSync)
-			pump(ctx, t.done, src, in, func(f *media.Frame) {
-				for _, p := range z.Push(f) {
-					ring.Write(p, p.SyncPoint())
-				}
-			})
+		startDerive(t, t.frames.Load(), from, func(f *media.Frame) {
+			for _, p := range z.Push(f) {
+				ring.Write(p, p.SyncPoint())
+			}
 		})
 	}
 	return derived(t, newCursor(t.packets.Load(), rd, from)), nil
@@ -53,13 +51,10 @@ func (t *Track) FollowFrames(rd *Reader, from Start) (*Cursor[media.Frame], erro
 		}
 		ring := NewRing[media.Frame](t.keep(Frames))
 		t.frames.Store(ring)
-		t.startDerive(func(ctx context.Context, src *Reader) {
-			in := newCursor(t.packets.Load(), src, AtSync)
-			pump(ctx, t.done, src, in, func(p *media.Packet) {
-				for _, f := range d.Push(p) {
-					ring.Write(f, f.Sync)
-				}
-			})
+		startDerive(t, t.packets.Load(), from, func(p *media.Packet) {
+			for _, f := range d.Push(p) {
+				ring.Write(f, f.Sync)
+			}
 		})
 		if t.Kind() == media.Video {
 			t.RequestKeyFrame()
@@ -82,34 +77,32 @@ func derived[T any](t *Track, c *Cursor[T]) *Cursor[T] {
 	return c
 }
 
-// startDerive runs f in the track's deriving goroutine. The caller holds t.mu.
-func (t *Track) startDerive(f func(context.Context, *Reader)) {
+// startDerive moves the native items to f in the track's deriving goroutine, from
+// the place that exists now. The caller holds t.mu.
+func startDerive[T any](t *Track, native *Ring[T], from Start, f func(*T)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.stop = cancel
 	if t.ended {
 		cancel()
 	}
+	rd := NewReader(nil)
+	in := newCursor(native, rd, from)
 	t.derive.Go(func() {
 		defer cancel()
-		f(ctx, NewReader(nil))
+		defer in.Close()
+		for {
+			for item := in.Next(); item != nil; item = in.Next() {
+				f(item)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.done:
+				return
+			case <-rd.Wake():
+			}
+		}
 	})
-}
-
-// pump moves what a cursor returns to f until ctx or the track ends.
-func pump[T any](ctx context.Context, done <-chan struct{}, rd *Reader, in *Cursor[T], f func(*T)) {
-	defer in.Close()
-	for {
-		for item := in.Next(); item != nil; item = in.Next() {
-			f(item)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-done:
-			return
-		case <-rd.Wake():
-		}
-	}
 }
 
 // end marks the track as no longer published and waits for its goroutine.
