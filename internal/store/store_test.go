@@ -1,0 +1,463 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tongxiang/internal/store"
+)
+
+// open returns a new store: a SQLite file, or, when TONGXIANG_TEST_POSTGRES names a
+// server (a postgres:// URL), a schema of its own there.
+func open(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), dsn(t), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func dsn(t *testing.T) string {
+	t.Helper()
+	server := os.Getenv("TONGXIANG_TEST_POSTGRES")
+	if server == "" {
+		return filepath.Join(t.TempDir(), "a folder #1?", "tongxiang.db")
+	}
+	db, err := sql.Open("pgx", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := "t_" + store.NewID()
+	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+schema); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := db.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE"); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+
+func after(d time.Duration) *time.Time { t := noon.Add(d); return &t }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want(t *testing.T, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Fatalf("error %v, want %v", err, target)
+	}
+}
+
+func same(t *testing.T, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got\n%+v, want\n%+v", got, want)
+	}
+}
+
+func user(name string) store.User {
+	return store.User{ID: store.NewID(), Name: name, Display: "李雷", Role: "member", PasswordHash: "h", Created: noon, Changed: noon}
+}
+
+func TestUserLivesFromCreationToDeletion(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	u := user("lilei")
+	check(t, s.CreateUser(ctx, u))
+	twin := user("lilei")
+	want(t, s.CreateUser(ctx, twin), store.ErrConflict)
+
+	u.Display, u.Role, u.Disabled, u.Changed = "李磊", "chair", true, noon.Add(time.Hour)
+	check(t, s.UpdateUser(ctx, u))
+	got, err := s.User(ctx, u.ID)
+	check(t, err)
+	same(t, got, u)
+	got, err = s.UserByName(ctx, "lilei")
+	check(t, err)
+	same(t, got, u)
+
+	hmm := user("hanmeimei")
+	check(t, s.CreateUser(ctx, hmm))
+	hmm.Name = "lilei"
+	want(t, s.UpdateUser(ctx, hmm), store.ErrConflict)
+	l, total, err := s.Users(ctx, "chair", store.Page{})
+	check(t, err)
+	same(t, l, []store.User{u})
+	same(t, total, 1)
+
+	check(t, s.DeleteUser(ctx, u.ID))
+	want(t, s.DeleteUser(ctx, u.ID), store.ErrNotFound)
+	want(t, s.UpdateUser(ctx, u), store.ErrNotFound)
+	_, err = s.User(ctx, u.ID)
+	want(t, err, store.ErrNotFound)
+}
+
+func TestFirstUserIsMadeOnceByManyStarters(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	var wg sync.WaitGroup
+	made := make(chan bool, 8)
+	for range 8 {
+		wg.Go(func() {
+			ok, err := s.CreateFirstUser(ctx, user("admin"))
+			if err != nil {
+				t.Error(err)
+			}
+			made <- ok
+		})
+	}
+	wg.Wait()
+	close(made)
+	n := 0
+	for ok := range made {
+		if ok {
+			n++
+		}
+	}
+	same(t, n, 1)
+	_, total, err := s.Users(ctx, "", store.Page{})
+	check(t, err)
+	same(t, total, 1)
+}
+
+func TestSessionEndsWithLogoutExpiryOrItsUser(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	u := user("lilei")
+	check(t, s.CreateUser(ctx, u))
+	session := func(hash string, expires time.Duration) store.Session {
+		x := store.Session{Hash: hash, User: u.ID, Created: noon, Expires: noon.Add(expires), Address: "10.1.2.3", Agent: "Firefox"}
+		check(t, s.CreateSession(ctx, x))
+		return x
+	}
+	a, _, _, _ := session("a", time.Hour), session("b", time.Minute), session("c", time.Hour), session("d", time.Hour)
+	want(t, s.CreateSession(ctx, store.Session{Hash: "x", User: "nobody", Created: noon, Expires: noon}), store.ErrNotFound)
+
+	gotS, gotU, err := s.SessionUser(ctx, "a")
+	check(t, err)
+	same(t, gotS, a)
+	same(t, gotU, u)
+
+	n, err := s.DeleteExpiredSessions(ctx, noon.Add(2*time.Minute))
+	check(t, err)
+	same(t, n, int64(1))
+	check(t, s.DeleteSession(ctx, "c"))
+	check(t, s.DeleteSession(ctx, "c"))
+	check(t, s.ExtendSession(ctx, "a", noon.Add(3*time.Hour)))
+	want(t, s.ExtendSession(ctx, "c", noon), store.ErrNotFound)
+	check(t, s.DeleteSessionsOf(ctx, u.ID, "a"))
+	l, err := s.Sessions(ctx, u.ID)
+	check(t, err)
+	a.Expires = noon.Add(3 * time.Hour)
+	same(t, l, []store.Session{a})
+
+	check(t, s.DeleteUser(ctx, u.ID))
+	_, _, err = s.SessionUser(ctx, "a")
+	want(t, err, store.ErrNotFound)
+}
+
+func TestMeetingLivesFromCreationToDeletion(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	m := store.Meeting{ID: "42", Title: "防汛会商", Start: after(time.Hour), CreatedBy: "u", Created: noon}
+	check(t, s.CreateMeeting(ctx, m))
+	want(t, s.CreateMeeting(ctx, m), store.ErrConflict)
+	m.Title, m.Start, m.End, m.Closed = "防汛视频会商", nil, after(2*time.Hour), after(3*time.Hour)
+	check(t, s.UpdateMeeting(ctx, m))
+	got, err := s.Meeting(ctx, "42")
+	check(t, err)
+	same(t, got, m)
+
+	open := store.Meeting{ID: "43", Title: "例会", CreatedBy: "u", Created: noon.Add(time.Minute)}
+	check(t, s.CreateMeeting(ctx, open))
+	for _, c := range []struct {
+		f    store.MeetingFilter
+		want []store.Meeting
+	}{
+		{store.MeetingFilter{}, []store.Meeting{open, m}},
+		{store.MeetingFilter{Open: true}, []store.Meeting{open}},
+		{store.MeetingFilter{Closed: true}, []store.Meeting{m}},
+	} {
+		l, total, err := s.Meetings(ctx, c.f, store.Page{})
+		check(t, err)
+		same(t, l, c.want)
+		same(t, total, len(c.want))
+	}
+
+	check(t, s.AppendMeetingEvents(ctx, "42", []store.MeetingEvent{{Seq: 1, At: noon, Kind: "joined", Data: []byte("{}")}}))
+	check(t, s.DeleteMeeting(ctx, "42"))
+	want(t, s.DeleteMeeting(ctx, "42"), store.ErrNotFound)
+	want(t, s.UpdateMeeting(ctx, m), store.ErrNotFound)
+	l, err := s.MeetingEvents(ctx, "42", 0)
+	check(t, err)
+	same(t, len(l), 0)
+}
+
+func TestMeetingEventsAreAppendedAllOrNone(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	check(t, s.CreateMeeting(ctx, store.Meeting{ID: "42", Title: "x", Created: noon}))
+	event := func(seq int64) store.MeetingEvent {
+		return store.MeetingEvent{Meeting: "42", Seq: seq, At: noon.Add(time.Duration(seq) * time.Second), Kind: "chat", Data: fmt.Appendf(nil, `{"text":"第%d条 \u0000"}`, seq)}
+	}
+	check(t, s.AppendMeetingEvents(ctx, "42", nil))
+	check(t, s.AppendMeetingEvents(ctx, "42", []store.MeetingEvent{event(1), event(2)}))
+	want(t, s.AppendMeetingEvents(ctx, "42", []store.MeetingEvent{event(3), event(2)}), store.ErrConflict)
+	want(t, s.AppendMeetingEvents(ctx, "no such", []store.MeetingEvent{event(1)}), store.ErrNotFound)
+	want(t, s.AppendMeetingEvents(ctx, "42", []store.MeetingEvent{{Seq: 3, At: noon, Data: []byte("{")}}), store.ErrNotJSON)
+	check(t, s.AppendMeetingEvents(ctx, "42", []store.MeetingEvent{event(3)}))
+
+	l, err := s.MeetingEvents(ctx, "42", 0)
+	check(t, err)
+	same(t, l, []store.MeetingEvent{event(1), event(2), event(3)})
+	l, err = s.MeetingEvents(ctx, "42", 2)
+	check(t, err)
+	same(t, l, []store.MeetingEvent{event(3)})
+}
+
+func TestChannelLivesFromCreationToDeletion(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	c := store.Channel{ID: "cctv1", Name: "中央一套", Source: "udp://239.1.1.1:5000", Program: 101, Backup: []string{"rtsp://10.0.0.9/a"}, Position: 2}
+	check(t, s.CreateChannel(ctx, c))
+	want(t, s.CreateChannel(ctx, c), store.ErrConflict)
+	first := store.Channel{ID: "demo", Name: "测试", Source: "udp://127.0.0.1:5500", Backup: []string{}, Position: 1}
+	check(t, s.CreateChannel(ctx, first))
+	c.Name, c.Backup, c.Program = "CCTV-1", []string{}, 0
+	check(t, s.UpdateChannel(ctx, c))
+	got, err := s.Channel(ctx, "cctv1")
+	check(t, err)
+	same(t, got, c)
+	l, err := s.Channels(ctx)
+	check(t, err)
+	same(t, l, []store.Channel{first, c})
+	check(t, s.DeleteChannel(ctx, "cctv1"))
+	want(t, s.DeleteChannel(ctx, "cctv1"), store.ErrNotFound)
+	want(t, s.UpdateChannel(ctx, c), store.ErrNotFound)
+	_, err = s.Channel(ctx, "cctv1")
+	want(t, err, store.ErrNotFound)
+}
+
+func TestRecordingIsPutReplacedListedAndDeleted(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	r := store.Recording{ID: "r1", Stream: "channels/demo", Title: "测试", State: store.RecordingRunning, Started: noon, File: "r1.mp4"}
+	check(t, s.PutRecording(ctx, r))
+	r.State, r.Ended, r.Duration, r.Bytes, r.Reason = store.RecordingInterrupted, after(time.Minute), 59*time.Second, 1<<40, "断电"
+	check(t, s.PutRecording(ctx, r))
+	got, err := s.Recording(ctx, "r1")
+	check(t, err)
+	same(t, got, r)
+	other := store.Recording{ID: "r2", Stream: "meetings/42/programme", State: store.RecordingComplete, Started: noon.Add(time.Hour)}
+	check(t, s.PutRecording(ctx, other))
+	for _, c := range []struct {
+		f    store.RecordingFilter
+		want []store.Recording
+	}{
+		{store.RecordingFilter{}, []store.Recording{other, r}},
+		{store.RecordingFilter{Stream: "channels/demo"}, []store.Recording{r}},
+		{store.RecordingFilter{State: store.RecordingComplete}, []store.Recording{other}},
+		{store.RecordingFilter{Stream: "channels/demo", State: store.RecordingComplete}, nil},
+	} {
+		l, total, err := s.Recordings(ctx, c.f, store.Page{})
+		check(t, err)
+		same(t, l, c.want)
+		same(t, total, len(c.want))
+	}
+	check(t, s.DeleteRecording(ctx, "r1"))
+	want(t, s.DeleteRecording(ctx, "r1"), store.ErrNotFound)
+	_, err = s.Recording(ctx, "r1")
+	want(t, err, store.ErrNotFound)
+}
+
+func TestRevokedDeviceKeepsItsFirstDate(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	d := store.Device{ID: "k1", Name: "青山镇大厅", TokenHash: "h1", Created: noon}
+	check(t, s.CreateDevice(ctx, d))
+	want(t, s.CreateDevice(ctx, store.Device{ID: "k2", TokenHash: "h1", Created: noon}), store.ErrConflict)
+	check(t, s.SeeDevice(ctx, "k1", *after(time.Minute)))
+	check(t, s.RevokeDevice(ctx, "k1", *after(time.Hour)))
+	check(t, s.RevokeDevice(ctx, "k1", *after(2 * time.Hour)))
+	d.Seen, d.Revoked = after(time.Minute), after(time.Hour)
+	for _, get := range []func() (store.Device, error){
+		func() (store.Device, error) { return s.DeviceByToken(ctx, "h1") },
+		func() (store.Device, error) { return s.Device(ctx, "k1") },
+	} {
+		got, err := get()
+		check(t, err)
+		same(t, got, d)
+	}
+	l, total, err := s.Devices(ctx, store.Page{})
+	check(t, err)
+	same(t, l, []store.Device{d})
+	same(t, total, 1)
+	want(t, s.SeeDevice(ctx, "k9", noon), store.ErrNotFound)
+	want(t, s.RevokeDevice(ctx, "k9", noon), store.ErrNotFound)
+}
+
+func TestAuditIsNumberedWithoutGapsByManyWriters(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 5 {
+				err := s.AppendAudit(ctx, store.AuditEntry{At: noon.Add(time.Duration(i) * time.Minute), Actor: fmt.Sprint(i), Action: "login", Result: "ok"})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	l, total, err := s.Audit(ctx, store.AuditFilter{}, store.Page{Limit: 100})
+	check(t, err)
+	same(t, total, 40)
+	for i, e := range l {
+		same(t, e.Seq, int64(40-i))
+	}
+	l, total, err = s.Audit(ctx, store.AuditFilter{Actor: "3", Action: "login", From: after(3 * time.Minute), To: after(4 * time.Minute)}, store.Page{Limit: 2})
+	check(t, err)
+	same(t, total, 5)
+	same(t, len(l), 2)
+	_, total, err = s.Audit(ctx, store.AuditFilter{Target: "nothing"}, store.Page{})
+	check(t, err)
+	same(t, total, 0)
+}
+
+func TestListsArePaged(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	for i := range 60 {
+		check(t, s.CreateUser(ctx, user(fmt.Sprintf("u%02d", i))))
+	}
+	for _, c := range []struct {
+		p     store.Page
+		first string
+		n     int
+	}{
+		{store.Page{}, "u00", store.DefaultPage},
+		{store.Page{Limit: 7, Offset: 55}, "u55", 5},
+		{store.Page{Limit: 1 << 30, Offset: -3}, "u00", 60},
+	} {
+		l, total, err := s.Users(ctx, "", c.p)
+		check(t, err)
+		same(t, []any{l[0].Name, len(l), total}, []any{c.first, c.n, 60})
+	}
+	l, total, err := s.Users(ctx, "", store.Page{Offset: 60})
+	check(t, err)
+	same(t, []int{len(l), total}, []int{0, 60})
+}
+
+func TestSettingIsSetTwice(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	_, err := s.Setting(ctx, "site")
+	want(t, err, store.ErrNotFound)
+	check(t, s.SetSetting(ctx, "site", "一"))
+	check(t, s.SetSetting(ctx, "site", "二"))
+	v, err := s.Setting(ctx, "site")
+	check(t, err)
+	same(t, v, "二")
+	check(t, s.Ping(ctx))
+}
+
+func TestStoreIsReopenedWithItsContents(t *testing.T) {
+	d := dsn(t)
+	log := slog.New(slog.DiscardHandler)
+	for i := range 3 {
+		s, err := store.Open(t.Context(), d, log)
+		check(t, err)
+		check(t, s.CreateMeeting(t.Context(), store.Meeting{ID: fmt.Sprint(i), Created: noon}))
+		_, total, err := s.Meetings(t.Context(), store.MeetingFilter{}, store.Page{})
+		check(t, err)
+		same(t, total, i+1)
+		check(t, s.Close())
+	}
+}
+
+func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	check(t, s.CreateMeeting(ctx, store.Meeting{ID: "m", Created: noon}))
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := range 25 {
+				seq := int64(w*25 + i + 1)
+				if err := s.AppendMeetingEvents(ctx, "m", []store.MeetingEvent{{Seq: seq, At: noon, Kind: "k", Data: []byte("1")}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 25 {
+				if _, err := s.MeetingEvents(ctx, "m", 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	l, err := s.MeetingEvents(ctx, "m", 0)
+	check(t, err)
+	same(t, len(l), 100)
+}
+
+func TestStoreFileIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := store.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+	check(t, err)
+	check(t, s.Ping(t.Context()))
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		fi, err := os.Stat(name)
+		check(t, err)
+		same(t, fi.Mode().Perm(), os.FileMode(0o600))
+	}
+	check(t, s.Close())
+}
+
+func TestOpenRefusesWhatIsNotADatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	check(t, os.WriteFile(path, []byte(strings.Repeat("not a database ", 1000)), 0o600))
+	if _, err := store.Open(t.Context(), path, slog.New(slog.DiscardHandler)); err == nil {
+		t.Fatal("a text file was opened as a store")
+	}
+}
+
+func TestDataFolderHasOneServer(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	a, err := store.LockDir(dir)
+	check(t, err)
+	_, err = store.LockDir(dir)
+	want(t, err, store.ErrInUse)
+	check(t, a.Unlock())
+	b, err := store.LockDir(dir)
+	check(t, err)
+	check(t, b.Unlock())
+}
