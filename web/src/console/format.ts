@@ -1,0 +1,57 @@
+/** Words for sizes and times. Pure; `language` is a page language. */
+
+/** Bytes as people read them on a disk: 1,2 GB with decimal units. */
+export function bytes(n: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB']
+  let value = n
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}
+
+/** Bits per second, as operators write them: 3.2 Mbit/s. */
+export function bitrate(bps: number): string {
+  if (bps >= 1_000_000) return `${(bps / 1_000_000).toFixed(1)} Mbit/s`
+  return `${Math.round(bps / 1000)} kbit/s`
+}
+
+/** Seconds as h:mm:ss, or m:ss below an hour. */
+export function duration(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds))
+  const pad = (n: number): string => String(n).padStart(2, '0')
+  const hours = Math.floor(s / 3600)
+  const rest = `${hours > 0 ? pad(Math.floor(s / 60) % 60) : Math.floor(s / 60)}:${pad(s % 60)}`
+  return hours > 0 ? `${hours}:${rest}` : rest
+}
+
+/** How long something has been so: "3 分钟", "3 min". */
+export function since(from: Date, now: Date, language: string): string {
+  const s = Math.max(0, Math.floor((now.getTime() - from.getTime()) / 1000))
+  const zh = language !== 'en'
+  if (s < 60) return zh ? `${s} 秒` : `${s} s`
+  if (s < 3600) return zh ? `${Math.floor(s / 60)} 分钟` : `${Math.floor(s / 60)} min`
+  if (s < 86_400) return zh ? `${Math.floor(s / 3600)} 小时` : `${Math.floor(s / 3600)} h`
+  return zh ? `${Math.floor(s / 86_400)} 天` : `${Math.floor(s / 86_400)} d`
+}
+
+/** Local date and time, to the minute; the year only when it is not this one. */
+export function moment(at: Date | null, now: Date, language: string): string {
+  if (at === null) return ''
+  const year: Intl.DateTimeFormatOptions = at.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' }
+  return at.toLocaleString(language, {
+    ...year,
+    month: 'short',
+    day: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    hour12: false,
+  })
+}
+
+/** Local time to the second, for the moment of an interruption. */
+export function clock(at: Date | null, language: string): string {
+  return at === null ? '' : at.toLocaleTimeString(language, { hour12: false })
+}

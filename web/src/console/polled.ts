@@ -1,0 +1,67 @@
+import { onBeforeUnmount, onMounted, ref, shallowRef, type Ref } from 'vue'
+import { ApiError } from '../shared/api'
+
+/** A list that refreshes itself. What was shown stays until something newer is there: no flicker. */
+export interface Polled<T> {
+  /** Null before the first answer. */
+  readonly data: Ref<T | null>
+  readonly error: Ref<ApiError | null>
+  /** When `data` was fetched. */
+  readonly at: Ref<Date>
+  /** Fetches now, for instance after a change. */
+  refresh(): Promise<void>
+}
+
+/**
+ * Fetches on mounting and then every `interval` milliseconds after the answer, not while the page is hidden.
+ * Belongs to the component that calls it, and ends with it.
+ */
+export function usePolled<T>(fetcher: (signal: AbortSignal) => Promise<T>, interval: number): Polled<T> {
+  const data = shallowRef<T | null>(null) as Ref<T | null>
+  const error = shallowRef<ApiError | null>(null) as Ref<ApiError | null>
+  const at = ref(new Date())
+  let shown = ''
+  let latest: AbortController | null = null
+  let timer = 0
+
+  async function refresh(): Promise<void> {
+    latest?.abort()
+    const mine = new AbortController()
+    latest = mine
+    clearTimeout(timer)
+    try {
+      const answer = await fetcher(mine.signal)
+      if (mine.signal.aborted) return
+      const text = JSON.stringify(answer)
+      // The same answer again must not redraw a table in which somebody is about to click.
+      if (text !== shown) data.value = answer
+      shown = text
+      at.value = new Date()
+      error.value = null
+    } catch (cause) {
+      if (mine.signal.aborted) return
+      error.value = cause instanceof ApiError ? cause : new ApiError(0, 'page.unexpected', String(cause))
+    }
+    timer = window.setTimeout(tick, interval)
+  }
+
+  function tick(): void {
+    if (document.hidden) timer = window.setTimeout(tick, interval)
+    else void refresh()
+  }
+
+  function seen(): void {
+    if (!document.hidden) void refresh()
+  }
+
+  onMounted(() => {
+    document.addEventListener('visibilitychange', seen)
+    void refresh()
+  })
+  onBeforeUnmount(() => {
+    document.removeEventListener('visibilitychange', seen)
+    clearTimeout(timer)
+    latest?.abort()
+  })
+  return { data, error, at, refresh }
+}

@@ -1,0 +1,182 @@
+// The REST answers as the console needs them: one reading of each field, in one place. Every
+// function takes what the server sent and never throws; an unknown field is ignored.
+
+type Json = Record<string, unknown>
+
+export type ChannelState = 'live' | 'connecting' | 'lost' | 'refused' | 'unknown'
+
+export interface ChannelRow {
+  readonly id: string
+  readonly number: number
+  readonly name: string
+  readonly source: string
+  readonly program: number
+  readonly backup: readonly string[]
+  readonly state: ChannelState
+  readonly since: Date | null
+  readonly reason: string
+  /** What the stream is made of: "H.264 1920×1080", "AAC". */
+  readonly codecs: readonly string[]
+  /** Bits per second; 0 when unknown. */
+  readonly bitrate: number
+  readonly playable: 'direct' | 'needs_transcoding' | 'unplayable'
+  /** Declared in the configuration file: only shown here, not changed. */
+  readonly fixed: boolean
+}
+
+export interface MeetingRow {
+  readonly id: string
+  readonly title: string
+  readonly start: Date | null
+  readonly end: Date | null
+  readonly closed: Date | null
+  /** People connected now. */
+  readonly live: number
+}
+
+export type RecordingState = 'recording' | 'complete' | 'interrupted' | 'failed' | 'unknown'
+
+export interface RecordingRow {
+  readonly id: string
+  readonly stream: string
+  readonly title: string
+  readonly state: RecordingState
+  readonly started: Date | null
+  readonly ended: Date | null
+  /** Seconds. */
+  readonly duration: number
+  readonly bytes: number
+  readonly reason: string
+}
+
+export type Role = 'administrator' | 'operator' | 'chair' | 'member' | 'viewer' | 'kiosk'
+export const accountRoles: readonly Role[] = ['administrator', 'operator', 'chair', 'member', 'viewer']
+
+export interface UserRow {
+  readonly id: string
+  readonly name: string
+  readonly display: string
+  readonly role: Role
+  readonly disabled: boolean
+  readonly created: Date | null
+}
+
+export interface DeviceRow {
+  readonly id: string
+  readonly name: string
+  readonly created: Date | null
+  readonly seen: Date | null
+  readonly revoked: boolean
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
+}
+
+function count(value: unknown): number {
+  const n = Number(value)
+  return Number.isFinite(n) && n > 0 ? n : 0
+}
+
+/** A date of the server; its zero time and nonsense are null. */
+function date(value: unknown): Date | null {
+  if (typeof value !== 'string') return null
+  const at = new Date(value)
+  return Number.isNaN(at.getTime()) || at.getUTCFullYear() <= 1 ? null : at
+}
+
+/** A sentence of the server, in the language of the page when it has both. */
+export function sentence(value: unknown, language: string): string {
+  if (typeof value !== 'object' || value === null) return text(value)
+  const both = value as Json
+  return text(language === 'en' ? both['en'] : both['zh']) || text(both['message']) || text(both['code'])
+}
+
+function oneOf<T extends string>(value: unknown, known: readonly T[], otherwise: T): T {
+  return known.find((k) => k === value) ?? otherwise
+}
+
+/** The tracks of a channel in words. */
+function codecs(value: unknown): string[] {
+  if (typeof value === 'string') return value === '' ? [] : [value]
+  if (!Array.isArray(value)) return []
+  return value
+    .map((item) => {
+      if (typeof item !== 'object' || item === null) return text(item)
+      const track = item as Json
+      const size = count(track['width']) > 0 ? `${count(track['width'])}×${count(track['height'])}` : ''
+      const language = text(track['language'])
+      return [text(track['codec']) || text(track['format']), size, language]
+        .filter((part) => part !== '')
+        .join(' ')
+    })
+    .filter((words) => words !== '')
+}
+
+export function channelRow(row: Json, index: number, language: string): ChannelRow {
+  const status = { ...((row['status'] as Json | undefined) ?? {}), ...row }
+  return {
+    id: text(row['id']),
+    number: count(row['number']) || index + 1,
+    name: text(row['name']) || text(row['id']),
+    source: text(row['source']),
+    program: count(row['program']),
+    backup: Array.isArray(row['backup']) ? row['backup'].map(text) : [],
+    state: oneOf(status['state'], ['live', 'connecting', 'lost', 'refused'], 'unknown'),
+    since: date(status['since']),
+    reason: sentence(status['reason'], language),
+    codecs: codecs(status['tracks'] ?? status['formats'] ?? status['codecs']),
+    bitrate: count(status['bitrate']),
+    playable: oneOf(status['playable'], ['direct', 'needs_transcoding', 'unplayable'], 'direct'),
+    fixed: row['fixed'] === true || row['configured'] === true,
+  }
+}
+
+export function meetingRow(row: Json): MeetingRow {
+  return {
+    id: text(row['id']),
+    title: text(row['title']) || text(row['id']),
+    start: date(row['start']),
+    end: date(row['end']),
+    closed: date(row['closed']),
+    live: count(row['live']),
+  }
+}
+
+export function recordingRow(row: Json, language: string): RecordingRow {
+  const started = date(row['started'])
+  const ended = date(row['ended'])
+  const measured = started !== null && ended !== null ? (ended.getTime() - started.getTime()) / 1000 : 0
+  return {
+    id: text(row['id']),
+    stream: text(row['stream']),
+    title: text(row['title']) || text(row['stream']),
+    state: oneOf(row['state'], ['recording', 'complete', 'interrupted', 'failed'], 'unknown'),
+    started,
+    ended,
+    duration: count(row['duration']) || measured,
+    bytes: count(row['bytes']),
+    reason: sentence(row['reason'], language),
+  }
+}
+
+export function userRow(row: Json): UserRow {
+  return {
+    id: text(row['id']),
+    name: text(row['name']),
+    display: text(row['display']),
+    role: oneOf(row['role'], [...accountRoles, 'kiosk'], 'viewer'),
+    disabled: row['disabled'] === true,
+    created: date(row['created']),
+  }
+}
+
+export function deviceRow(row: Json): DeviceRow {
+  return {
+    id: text(row['id']),
+    name: text(row['name']),
+    created: date(row['created']),
+    seen: date(row['seen'] ?? row['last_seen']),
+    revoked: row['revoked'] === true || date(row['revoked']) !== null || row['disabled'] === true,
+  }
+}

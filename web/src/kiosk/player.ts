@@ -1,0 +1,37 @@
+/** What a player tells its owner. Nothing more comes after stop. */
+export interface PlayerEvents {
+  /** The first picture (or sound) is out. */
+  playing(): void
+  /** It will not recover by itself: make a new one. */
+  failed(cause: string): void
+  /** The browser plays without sound until somebody presses a key. */
+  silenced(): void
+}
+
+/** One attempt to play one stream in one video element. It never restarts itself; the machine decides that. */
+export interface Player {
+  /** Frees the connection, the decoder and every buffer. */
+  stop(): void
+}
+
+/**
+ * Starts the element with sound, or without where the browser's autoplay rule wants a key pressed first.
+ */
+export async function begin(video: HTMLVideoElement, events: PlayerEvents): Promise<void> {
+  try {
+    await video.play()
+  } catch (cause) {
+    if (!(cause instanceof DOMException) || cause.name !== 'NotAllowedError') return // stopped meanwhile
+    video.muted = true
+    events.silenced()
+    await video.play().catch(() => events.failed('autoplay'))
+  }
+}
+
+/** Empties the element so that its decoder and its media source can be collected. */
+export function release(video: HTMLVideoElement): void {
+  video.pause()
+  video.srcObject = null
+  video.removeAttribute('src')
+  video.load()
+}

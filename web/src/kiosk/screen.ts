@@ -1,0 +1,52 @@
+import type { Channel } from './channel'
+import { current, limits, type State } from './machine'
+
+/** Sentences the kiosk can show; locales.ts has the words. */
+export type Sentence = 'connecting' | 'restoring' | 'cannotPlay' | 'noChannels' | 'denied' | 'offline'
+
+/** Everything that lies over the video at one moment. */
+export interface Screen {
+  /** The kept last picture covers the video. */
+  readonly frozen: boolean
+  /** Logo, clock and a sentence instead of any picture. */
+  readonly slate: { readonly sentence: Sentence; readonly detail: string } | null
+  /** A small line over the last picture. */
+  readonly notice: Sentence | null
+  /** "Press any key for sound." */
+  readonly silenced: boolean
+  readonly label: Channel | null
+  readonly digits: string
+  readonly volume: number | null
+  readonly list: { readonly channels: readonly Channel[]; readonly cursor: number } | null
+  readonly offline: boolean
+}
+
+/** What should be seen now. There is always a picture or a slate: the screen is never black. */
+export function screen(state: State, now: number): Screen {
+  const channel = current(state)
+  const playing = state.phase === 'playing'
+  const slate = slateOf(state, channel, now)
+  return {
+    frozen: !playing && slate === null,
+    slate,
+    notice: !playing && slate === null && now - state.lostAt >= limits.patience ? 'restoring' : null,
+    silenced: playing && state.silenced,
+    label: now < state.labelUntil ? (channel ?? null) : null,
+    digits: state.digits,
+    volume: now < state.volumeUntil ? state.volume : null,
+    list: state.cursor === null ? null : { channels: state.channels, cursor: state.cursor },
+    offline: !state.online,
+  }
+}
+
+function slateOf(state: State, channel: Channel | undefined, now: number): Screen['slate'] {
+  if (state.phase === 'playing') return null
+  if (state.phase === 'refused') return { sentence: 'cannotPlay', detail: channel?.reason ?? '' }
+  const lost = now - state.lostAt
+  if (state.picture && lost < limits.slate) return null
+  const detail = channel !== undefined && !channel.live ? channel.reason : ''
+  if (state.denied) return { sentence: 'denied', detail: '' }
+  if (!state.online) return { sentence: 'offline', detail: '' }
+  if (state.stream === '' && lost >= limits.patience) return { sentence: 'noChannels', detail: '' }
+  return { sentence: state.picture || lost >= limits.slate ? 'restoring' : 'connecting', detail }
+}
