@@ -1,0 +1,109 @@
+// Package configs is the server's configuration: nested structs with defaults,
+// read from strict YAML and the environment, checked before anything starts.
+// A Config is immutable after [Load].
+package configs
+
+import "time"
+
+// Config is everything that an operator may set. Lists of values say their default.
+type Config struct {
+	// Name is what pages call this node. Default: 通乡.
+	Name string `yaml:"name"`
+	// Data is the folder of the store, the recordings and the keys. Default: ./data.
+	Data string `yaml:"data"`
+	// Log is the least level that is logged: debug, info, warn or error. Default: info.
+	Log string `yaml:"log"`
+
+	HTTP      HTTP      `yaml:"http"`
+	HTTPS     HTTPS     `yaml:"https"`
+	WebRTC    WebRTC    `yaml:"webrtc"`
+	Sessions  Sessions  `yaml:"sessions"`
+	Recorder  Recorder  `yaml:"recorder"`
+	Transcode Transcode `yaml:"transcode"`
+	Demo      Demo      `yaml:"demo"`
+	Channels  []Channel `yaml:"channels"`
+}
+
+// HTTP is the plain listener, for localhost and for kiosks on a closed LAN.
+type HTTP struct {
+	// Listen is the address; empty: none. Default: :8080.
+	Listen string `yaml:"listen"`
+}
+
+// HTTPS is the listener that browsers with cameras need.
+type HTTPS struct {
+	// Listen is the address; empty: none. Default: :8443.
+	Listen string `yaml:"listen"`
+	// Certificate and Key are PEM files; both empty: from the built-in authority.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	// Hosts are further names and addresses under which the node is reached.
+	Hosts []string `yaml:"hosts"`
+}
+
+// WebRTC is where all media between browsers and the server goes.
+type WebRTC struct {
+	// UDP is the one port of all media. Default: :8443.
+	UDP string `yaml:"udp"`
+	// TCP is the port for lines on which UDP is blocked; empty: none. Default: :8444.
+	TCP string `yaml:"tcp"`
+	// Addresses are announced to browsers; empty: those of the interfaces.
+	Addresses []string `yaml:"addresses"`
+}
+
+// Sessions is how long people stay signed in.
+type Sessions struct {
+	// TTL ends a session after its login. Default: 12h, a working day.
+	TTL time.Duration `yaml:"ttl"`
+}
+
+// Recorder is where recordings go.
+type Recorder struct {
+	// Dir is the folder; empty: recordings below Data.
+	Dir string `yaml:"dir"`
+}
+
+// Transcode bounds the ffmpeg children that make a stream playable.
+type Transcode struct {
+	// FFmpeg is the program's name or path. Default: ffmpeg.
+	FFmpeg string `yaml:"ffmpeg"`
+	// Max is how many run at once. Default: 4; one needs about half a core for SD.
+	Max int `yaml:"max"`
+}
+
+// Demo makes a test programme and a meeting for a first look.
+type Demo struct {
+	// Enabled turns it on. Default: false.
+	Enabled bool `yaml:"enabled"`
+	// Target is where the test programme is sent. Default: udp://127.0.0.1:5500.
+	Target string `yaml:"target"`
+}
+
+// Channel is a source that kiosks and pages can watch.
+type Channel struct {
+	// ID is its name in addresses: letters, digits, dot, dash and underscore.
+	ID string `yaml:"id"`
+	// Name is what people see.
+	Name string `yaml:"name"`
+	// Source is a URL: udp, rtp, http, https, file, rtsp or rtsps.
+	Source string `yaml:"source"`
+	// Program is the MPEG-TS program number; 0: the first that plays.
+	Program int `yaml:"program"`
+	// Backup are further sources, tried in order when the first is lost.
+	Backup []string `yaml:"backup"`
+}
+
+// Default returns the built-in configuration.
+func Default() Config {
+	return Config{
+		Name:      "通乡",
+		Data:      "./data",
+		Log:       "info",
+		HTTP:      HTTP{Listen: ":8080"},
+		HTTPS:     HTTPS{Listen: ":8443"},
+		WebRTC:    WebRTC{UDP: ":8443", TCP: ":8444"},
+		Sessions:  Sessions{TTL: 12 * time.Hour},
+		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4},
+		Demo:      Demo{Target: "udp://127.0.0.1:5500"},
+	}
+}

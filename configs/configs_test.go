@@ -1,0 +1,95 @@
+package configs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestExamplesAreValid(t *testing.T) {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) != 4 {
+		t.Fatalf("examples %v, %v; want four", files, err)
+	}
+	for _, f := range files {
+		if _, err := Load(f, nil); err != nil {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestWithoutAFileTheDefaultsCount(t *testing.T) {
+	c, err := Load("", []string{"TONGXIANG_HTTP_LISTEN=:9090", "TONGXIANG_SESSIONS_TTL=30m", "TONGXIANG_WEBRTC_ADDRESSES=10.0.0.1, 10.0.0.2", "PATH=/bin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.HTTP.Listen != ":9090" || c.Sessions.TTL != 30*time.Minute || len(c.WebRTC.Addresses) != 2 || c.WebRTC.UDP != ":8443" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
+	for name, tc := range map[string]struct {
+		yaml string
+		env  []string
+		want string
+	}{
+		"unknown key":       {"htpp: {listen: \":1\"}", nil, "f.yaml:1: htpp: unknown key (did you mean http?)"},
+		"swapped letters":   {"http:\n  litsen: \":1\"", nil, "f.yaml:2: http.litsen: unknown key (did you mean http.listen?)"},
+		"nothing like it":   {"xyzzy: 1", nil, "f.yaml:1: xyzzy: unknown key; known here: name, data"},
+		"number for text":   {"data: 7", nil, `f.yaml:1: data: is "7", want text (put it in quotes)`},
+		"text for number":   {"transcode:\n  max: many", nil, `f.yaml:2: transcode.max: is "many", want a whole number`},
+		"text for bool":     {"demo: {enabled: perhaps}", nil, `want true or false`},
+		"bad duration":      {"sessions: {ttl: long}", nil, "want a duration such as 30s or 12h"},
+		"value for group":   {"http: \":8080\"", nil, `f.yaml:1: http: is "\":8080\"", want keys below it`},
+		"group for list":    {"channels: {id: a}", nil, "f.yaml:1: channels: is a group of keys, want a list"},
+		"port clash":        {"http: {listen: \":8443\"}", nil, "has the same TCP port 8443 as http.listen"},
+		"bad port":          {"\n\nhttp: {listen: \":99999\"}", nil, `f.yaml:3: http.listen: has the port "99999", want 0 to 65535`},
+		"bad scheme":        {"channels:\n  - {id: a, name: A, source: \"ftp://x/y\"}", nil, `f.yaml:2: channels[0].source: has the scheme "ftp"`},
+		"same id twice":     {"channels:\n  - {id: a, name: A, source: \"udp://1.2.3.4:5\"}\n  - {id: a, name: B, source: \"udp://1.2.3.4:5\"}", nil, `f.yaml:3: channels[1].id: "a" is also the id of channels[0]`},
+		"broken yaml":       {"a: [", nil, "f.yaml:1: "},
+		"unknown variable":  {"", []string{"TONGXIANG_HTTP_LISTN=x"}, "environment: TONGXIANG_HTTP_LISTN: unknown variable (did you mean TONGXIANG_HTTP_LISTEN?)"},
+		"bad variable":      {"", []string{"TONGXIANG_TRANSCODE_MAX=x"}, "want a whole number"},
+		"half a key pair":   {"https: {certificate: a.pem}", nil, "https.certificate: and https.key go together"},
+		"unknown log level": {"log: loud", nil, `f.yaml:1: log: is "loud", want debug, info, warn or error`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse("f.yaml", []byte(tc.yaml), tc.env)
+			var p Problems
+			if !errors.As(err, &p) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v\nwant %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestDataFolderThatCannotBeWrittenIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := Default()
+	c.Data = filepath.Join(file, "below")
+	if err := c.CheckDataDir(); err == nil || !strings.Contains(err.Error(), "data: cannot be made") {
+		t.Errorf("got %v", err)
+	}
+	c.Data = filepath.Join(t.TempDir(), "new")
+	if err := c.CheckDataDir(); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"http: {listen: \":1\"}", "channels:\n  - {id: a}", "a: [", "? x\n: y", "&a [*a]", "<<: {a: b}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("f.yaml", text, nil)
+		if err == nil && len(c.Validate()) > 0 {
+			t.Errorf("accepted, yet %v", c.Validate())
+		}
+	})
+}

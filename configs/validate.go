@@ -1,0 +1,172 @@
+package configs
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tongxiang/internal/stream"
+)
+
+// schemes are the kinds of source that a channel may have.
+var schemes = []string{"udp", "rtp", "http", "https", "file", "rtsp", "rtsps"}
+
+// Validate returns what is wrong with values, alone and together.
+func (c Config) Validate() Problems {
+	v := validator{}
+	if c.Data == "" {
+		v.add("data", "is empty, want a folder")
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log) {
+		v.add("log", "is %q, want debug, info, warn or error", c.Log)
+	}
+	v.listen("tcp", "http.listen", c.HTTP.Listen, true)
+	v.listen("tcp", "https.listen", c.HTTPS.Listen, true)
+	v.listen("udp", "webrtc.udp", c.WebRTC.UDP, false)
+	v.listen("tcp", "webrtc.tcp", c.WebRTC.TCP, true)
+	if c.HTTP.Listen == "" && c.HTTPS.Listen == "" {
+		v.add("http.listen", "and https.listen are both empty: nobody could connect")
+	}
+	if (c.HTTPS.Certificate == "") != (c.HTTPS.Key == "") {
+		v.add("https.certificate", "and https.key go together: set both or neither")
+	}
+	for i, a := range c.WebRTC.Addresses {
+		if ip, err := netip.ParseAddr(a); err != nil || ip.IsUnspecified() {
+			v.add(fmt.Sprintf("webrtc.addresses[%d]", i), "is %q, want an IP address of this machine", a)
+		}
+	}
+	if c.Sessions.TTL <= 0 {
+		v.add("sessions.ttl", "is %v, want more than nothing", c.Sessions.TTL)
+	}
+	if c.Transcode.Max < 0 {
+		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)
+	}
+	v.channels(c.Channels)
+	return v.problems
+}
+
+type validator struct {
+	problems Problems
+	taken    map[string]string // "tcp 8443" -> key
+}
+
+func (v *validator) add(key, format string, args ...any) {
+	v.problems = append(v.problems, Problem{Key: key, What: fmt.Sprintf(format, args...)})
+}
+
+// listen checks an address and that no other listener of the protocol has its port.
+func (v *validator) listen(proto, key, addr string, mayBeEmpty bool) {
+	if addr == "" {
+		if !mayBeEmpty {
+			v.add(key, "is empty, want an address such as :8443")
+		}
+		return
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		v.add(key, "is %q, want an address such as :8080 or 10.0.0.1:8080", addr)
+		return
+	}
+	if host != "" && net.ParseIP(host) == nil && host != "localhost" {
+		v.add(key, "has the host %q, want an IP address of this machine or nothing", host)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 {
+		v.add(key, "has the port %q, want 0 to 65535", port)
+		return
+	}
+	if n == 0 {
+		return // the kernel chooses
+	}
+	if v.taken == nil {
+		v.taken = map[string]string{}
+	}
+	at := proto + " " + port
+	if other := v.taken[at]; other != "" {
+		v.add(key, "has the same %s port %d as %s", strings.ToUpper(proto), n, other)
+	}
+	v.taken[at] = key
+}
+
+func (v *validator) channels(list []Channel) {
+	seen := map[string]int{}
+	for i, ch := range list {
+		key := fmt.Sprintf("channels[%d]", i)
+		if err := stream.CheckID(ch.ID); err != nil {
+			v.add(key+".id", "is %q, want 1 to 64 letters, digits, dots, dashes or underscores", ch.ID)
+		} else if first, twice := seen[ch.ID]; twice {
+			v.add(key+".id", "%q is also the id of channels[%d]", ch.ID, first)
+		} else {
+			seen[ch.ID] = i
+		}
+		if strings.TrimSpace(ch.Name) == "" {
+			v.add(key+".name", "is empty, want what people call the channel")
+		}
+		if ch.Program < 0 || ch.Program > 0xFFFF {
+			v.add(key+".program", "is %d, want 0 to 65535", ch.Program)
+		}
+		if err := CheckSource(ch.Source); err != nil {
+			v.add(key+".source", "%v", err)
+		}
+		for j, b := range ch.Backup {
+			if err := CheckSource(b); err != nil {
+				v.add(fmt.Sprintf("%s.backup[%d]", key, j), "%v", err)
+			}
+		}
+	}
+}
+
+// CheckSource reports what is wrong with a channel's URL. The password in it, if
+// any, is not in the error.
+func CheckSource(source string) error {
+	u, err := url.Parse(source)
+	switch {
+	case err != nil:
+		return fmt.Errorf("is not a URL")
+	case !slices.Contains(schemes, u.Scheme):
+		return fmt.Errorf("has the scheme %q, want one of %s", u.Scheme, strings.Join(schemes, ", "))
+	case u.Scheme == "file" && u.Path == "":
+		return fmt.Errorf("names no file")
+	case u.Scheme != "file" && u.Host == "":
+		return fmt.Errorf("names no host")
+	case (u.Scheme == "udp" || u.Scheme == "rtp") && u.Port() == "":
+		return fmt.Errorf("names no port")
+	}
+	return nil
+}
+
+// CheckDataDir makes sure that the folder is there and can be written.
+func (c Config) CheckDataDir() error {
+	if err := os.MkdirAll(c.Data, 0o750); err != nil {
+		return Problems{{Key: "data", What: fmt.Sprintf("cannot be made: %v", err)}}
+	}
+	probe, err := os.CreateTemp(c.Data, ".write-*")
+	if err != nil {
+		return Problems{{Key: "data", What: fmt.Sprintf("cannot be written: %v", err)}}
+	}
+	name := probe.Name()
+	if err := probe.Close(); err != nil {
+		return Problems{{Key: "data", What: fmt.Sprintf("cannot be written: %v", err)}}
+	}
+	if err := os.Remove(name); err != nil {
+		return Problems{{Key: "data", What: fmt.Sprintf("cannot be written: %v", err)}}
+	}
+	return nil
+}
+
+// RecordingsDir returns where recordings go.
+func (c Config) RecordingsDir() string {
+	if c.Recorder.Dir != "" {
+		return c.Recorder.Dir
+	}
+	return filepath.Join(c.Data, "recordings")
+}
+
+// KeysDir returns where keys and certificates are kept.
+func (c Config) KeysDir() string { return filepath.Join(c.Data, "keys") }
