@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 )
 
 // Parameter sets of real encoders.
@@ -111,6 +113,33 @@ func TestH264FormatReadsTheSPS(t *testing.T) {
 	}
 	if _, err := H264Format([][]byte{{0x67, 0x42}}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("cut SPS: %v", err)
+	}
+}
+
+func TestReorderingIsInferredWhereTheSPSIsSilent(t *testing.T) {
+	vui := func(n uint32) *h264.SPS_VUI {
+		return &h264.SPS_VUI{BitstreamRestriction: &h264.SPS_BitstreamRestriction{MaxNumReorderFrames: n}}
+	}
+	for _, c := range []struct {
+		name  string
+		sps   h264.SPS
+		depth int
+		known bool
+	}{
+		{"declared", h264.SPS{ProfileIdc: 100, VUI: vui(2)}, 2, true},
+		{"declared as none, as cameras with High do", h264.SPS{ProfileIdc: 100, VUI: vui(0)}, 0, true},
+		{"declared beyond any buffer", h264.SPS{ProfileIdc: 100, VUI: vui(1 << 30)}, 16, true},
+		{"High, silent", h264.SPS{ProfileIdc: 100, VUI: &h264.SPS_VUI{}}, 0, false},
+		{"Main, silent", h264.SPS{ProfileIdc: 77}, 0, false},
+		{"Baseline", h264.SPS{ProfileIdc: 66}, 0, true},
+		{"Main that obeys Baseline", h264.SPS{ProfileIdc: 77, ConstraintSet0Flag: true}, 0, true},
+		{"Constrained High", h264.SPS{ProfileIdc: 100, ConstraintSet4Flag: true, ConstraintSet5Flag: true}, 0, true},
+		{"High 10 Intra", h264.SPS{ProfileIdc: 110, ConstraintSet3Flag: true}, 0, true},
+		{"order count of type 2", h264.SPS{ProfileIdc: 100, PicOrderCntType: 2}, 0, true},
+	} {
+		if depth, known := h264Reorder(&c.sps); depth != c.depth || known != c.known {
+			t.Errorf("%s: %d, %v", c.name, depth, known)
+		}
 	}
 }
 

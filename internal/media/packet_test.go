@@ -69,8 +69,13 @@ func makeFrames(f Format, n int) []*Frame {
 			}
 			step = time.Duration(FromTicks(int64(1024*len(fr.Units)), 48000))
 		case MPEGAudio:
+			if i%5 == 4 { // 384 kbit/s: larger than a packet
+				fr.Units = [][]byte{body(i, 1152, 0xff, 0xfd, 0xe4, 0x00)}
+				step = 24 * time.Millisecond
+				break
+			}
 			for k := range 1 + i%3 {
-				fr.Units = append(fr.Units, body(i+k, 768, 0xff, 0xfd, 0xa4, 0x00)) // layer II, 256 kbit/s, 48 kHz
+				fr.Units = append(fr.Units, body(i+k, 768, 0xff, 0xfd, 0xc4, 0x00)) // layer II, 256 kbit/s, 48 kHz
 			}
 			step = time.Duration(len(fr.Units)) * 24 * time.Millisecond
 		case PCMA:

@@ -1,0 +1,173 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tongxiang/internal/apierr"
+	"tongxiang/internal/auth"
+	"tongxiang/internal/store"
+	"tongxiang/internal/stream"
+)
+
+var (
+	errChannelExists = apierr.New(http.StatusConflict, "channel_exists",
+		"There is already a channel with this id.", "该频道编号已存在。")
+	errChannelFixed = apierr.New(http.StatusConflict, "channel_fixed",
+		"This channel is in the configuration file; change it there.", "该频道写在配置文件中，请在配置文件里修改。")
+	errBadSource = apierr.New(http.StatusUnprocessableEntity, "bad_source",
+		"The source is not an address that can be received: udp, rtp, http, https, file, rtsp or rtsps.",
+		"信号源地址无效，可用 udp、rtp、http、https、file、rtsp、rtsps。")
+)
+
+type channelView struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Stream   string    `json:"stream"`
+	Source   string    `json:"source,omitempty" doc:"Only for operators"`
+	Program  int       `json:"program,omitempty"`
+	Backup   []string  `json:"backup,omitempty"`
+	Fixed    bool      `json:"fixed"`
+	State    string    `json:"state"`
+	Since    time.Time `json:"since"`
+	Playable string    `json:"playable"`
+	Reason   *Reason   `json:"reason,omitempty"`
+	Tracks   []Track   `json:"tracks"`
+	Bitrate  int64     `json:"bitrate"`
+}
+
+// channelView shows sources, which may hold passwords, only to those who manage them.
+func channelViewOf(c ChannelState, p auth.Principal) channelView {
+	v := channelView{
+		ID: c.ID, Name: c.Name, Stream: string(stream.Channel(c.ID)), Fixed: c.Fixed, State: c.State,
+		Since: c.Since.UTC(), Playable: c.Playable, Tracks: c.Tracks, Bitrate: c.Bitrate,
+	}
+	if c.Reason.Code != "" {
+		v.Reason = &c.Reason
+	}
+	if v.Tracks == nil {
+		v.Tracks = []Track{}
+	}
+	if p.May(auth.ManageChannels, "") {
+		v.Source, v.Program, v.Backup = c.Source, c.Program, c.Backup
+	}
+	return v
+}
+
+type newChannel struct {
+	Body struct {
+		ID      string   `json:"id" minLength:"1" maxLength:"64"`
+		Name    string   `json:"name" minLength:"1" maxLength:"100"`
+		Source  string   `json:"source" minLength:"1" maxLength:"2000"`
+		Program int      `json:"program,omitempty" minimum:"0" maximum:"65535"`
+		Backup  []string `json:"backup,omitempty" maxItems:"8"`
+	}
+}
+
+type channelChange struct {
+	byID
+	Body struct {
+		Name    *string   `json:"name,omitempty" minLength:"1" maxLength:"100"`
+		Source  *string   `json:"source,omitempty" minLength:"1" maxLength:"2000"`
+		Program *int      `json:"program,omitempty" minimum:"0" maximum:"65535"`
+		Backup  *[]string `json:"backup,omitempty" maxItems:"8"`
+	}
+}
+
+func (s *service) channels(a huma.API) {
+	huma.Register(a, op("GET", "/channels", "list-channels", "Channels with their state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *page) (*list[channelView], error) {
+		all := s.Channels.List()
+		out := make([]channelView, 0, len(all))
+		for i, c := range all {
+			if i >= in.Offset && len(out) < in.Limit {
+				out = append(out, channelViewOf(c, principal(ctx)))
+			}
+		}
+		return listOf(out, len(all)), nil
+	})
+	huma.Register(a, op("GET", "/channels/{id}", "get-channel", "A channel with its state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *byID) (*body[channelView], error) {
+		return s.channel(ctx, in.ID)
+	})
+	huma.Register(a, op("POST", "/channels", "create-channel", "Add a channel and start it", auth.ManageChannels, http.StatusCreated), s.createChannel)
+	huma.Register(a, op("PATCH", "/channels/{id}", "change-channel", "Change a channel and start it anew", auth.ManageChannels, http.StatusOK), s.changeChannel)
+	huma.Register(a, op("DELETE", "/channels/{id}", "delete-channel", "Stop and remove a channel", auth.ManageChannels, http.StatusNoContent), func(ctx context.Context, in *byID) (*struct{}, error) {
+		if c, ok := s.Channels.Get(in.ID); ok && c.Fixed {
+			return nil, problem(errChannelFixed)
+		}
+		if err := s.Store.DeleteChannel(ctx, in.ID); err != nil {
+			return nil, found(err)
+		}
+		s.Channels.Remove(in.ID)
+		return nil, s.audit(ctx, "channel.delete", in.ID, "")
+	})
+}
+
+func (s *service) channel(ctx context.Context, id string) (*body[channelView], error) {
+	c, ok := s.Channels.Get(id)
+	if !ok {
+		return nil, problem(errNotFound)
+	}
+	return &body[channelView]{channelViewOf(c, principal(ctx))}, nil
+}
+
+func (s *service) createChannel(ctx context.Context, in *newChannel) (*body[channelView], error) {
+	if err := stream.CheckID(in.Body.ID); err != nil {
+		return nil, problem(errBadID.Because(err))
+	}
+	if _, ok := s.Channels.Get(in.Body.ID); ok {
+		return nil, problem(errChannelExists)
+	}
+	c := store.Channel{ID: in.Body.ID, Name: in.Body.Name, Source: in.Body.Source, Program: in.Body.Program, Backup: in.Body.Backup}
+	if err := s.Channels.Add(c); err != nil {
+		return nil, problem(errBadSource.Because(err))
+	}
+	if err := s.Store.CreateChannel(ctx, c); err != nil {
+		s.Channels.Remove(c.ID)
+		if errors.Is(err, store.ErrConflict) {
+			err = errChannelExists.Because(err)
+		}
+		return nil, problem(err)
+	}
+	if err := s.audit(ctx, "channel.create", c.ID, c.Name); err != nil {
+		return nil, err
+	}
+	return s.channel(ctx, c.ID)
+}
+
+func (s *service) changeChannel(ctx context.Context, in *channelChange) (*body[channelView], error) {
+	if c, ok := s.Channels.Get(in.ID); ok && c.Fixed {
+		return nil, problem(errChannelFixed)
+	}
+	old, err := s.Store.Channel(ctx, in.ID)
+	if err != nil {
+		return nil, found(err)
+	}
+	c := old
+	if in.Body.Name != nil {
+		c.Name = *in.Body.Name
+	}
+	if in.Body.Source != nil {
+		c.Source = *in.Body.Source
+	}
+	if in.Body.Program != nil {
+		c.Program = *in.Body.Program
+	}
+	if in.Body.Backup != nil {
+		c.Backup = *in.Body.Backup
+	}
+	s.Channels.Remove(c.ID)
+	if err := s.Channels.Add(c); err != nil {
+		return nil, problem(errBadSource.Because(errors.Join(err, s.Channels.Add(old))))
+	}
+	if err := s.Store.UpdateChannel(ctx, c); err != nil {
+		return nil, found(err)
+	}
+	if err := s.audit(ctx, "channel.change", c.ID, c.Name); err != nil {
+		return nil, err
+	}
+	return s.channel(ctx, c.ID)
+}
