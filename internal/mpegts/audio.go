@@ -1,10 +1,7 @@
 package mpegts
 
 import (
-	"bytes"
 	"fmt"
-
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
 	"tongxiang/internal/media"
 )
@@ -75,73 +72,6 @@ func aacProfile(object byte) string {
 		return "HE-AACv2"
 	}
 	return fmt.Sprintf("object type %d", object)
-}
-
-// loas is AAC in LOAS/LATM (ISO/IEC 14496-3 1.7), whose configuration comes in
-// band. A unit is the raw AAC frame, moved to a byte boundary.
-type loas struct {
-	config *mpeg4audio.StreamMuxConfig
-	raw    []byte // the element that config was last read from
-	format media.Format
-}
-
-func (s *loas) frame(b []byte) (soundFrame, bool) {
-	if b[0] != 0x56 || len(b) > 1 && b[1]&0xE0 != 0xE0 {
-		return soundFrame{}, false
-	}
-	if len(b) < 3 {
-		return soundFrame{}, true
-	}
-	size := 3 + (int(b[1]&0x1F)<<8 | int(b[2]))
-	if size == 3 {
-		return soundFrame{}, false
-	}
-	if size > len(b) {
-		return soundFrame{size: size, format: s.format}, true
-	}
-	e := mpeg4audio.AudioMuxElement{MuxConfigPresent: true, StreamMuxConfig: s.config}
-	if err := e.Unmarshal(b[3:size]); err != nil || len(e.Payloads) == 0 || len(e.Payloads[0]) == 0 || len(e.Payloads[0][0]) == 0 {
-		return soundFrame{}, false
-	}
-	if !e.UseSameStreamMux {
-		s.learn(e.StreamMuxConfig)
-	}
-	if s.format.Codec == 0 {
-		return soundFrame{}, false
-	}
-	var unit []byte
-	for _, sub := range e.Payloads {
-		// Further programmes and layers are enhancements that nobody sends.
-		unit = append(unit, sub[0][0]...)
-	}
-	return soundFrame{size: size, head: size, samples: 1024 * len(e.Payloads), format: s.format, unit: unit}, true
-}
-
-func (s *loas) learn(c *mpeg4audio.StreamMuxConfig) {
-	if len(c.Programs) == 0 || len(c.Programs[0].Layers) == 0 {
-		return
-	}
-	asc := c.Programs[0].Layers[0].AudioSpecificConfig
-	if asc == nil {
-		return
-	}
-	raw, err := asc.Marshal()
-	if err != nil {
-		return
-	}
-	s.config = c
-	if bytes.Equal(raw, s.raw) {
-		return
-	}
-	s.raw = raw
-	profile := aacProfile(byte(asc.Type))
-	if asc.ExtensionType != 0 {
-		profile = aacProfile(byte(asc.ExtensionType))
-	}
-	s.format = media.Format{
-		Codec: media.AAC, ClockRate: asc.SampleRate, Rate: asc.SampleRate,
-		Channels: asc.ChannelCount, Profile: profile, Config: raw,
-	}
 }
 
 // mpegAudio is ISO/IEC 11172-3 and 13818-3, layers I to III.

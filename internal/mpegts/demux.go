@@ -10,7 +10,7 @@ import (
 type Demuxer struct {
 	h        Handler
 	split    splitter
-	pid      [pids]*pid
+	pid      [pids]*pid // nil: never seen
 	services map[uint16]*Service
 	order    []*Service // as they appeared
 	names    map[uint16]description
@@ -67,17 +67,27 @@ func (d *Demuxer) Write(b []byte) (int, error) {
 // demuxer can be fed again, as after a gap.
 func (d *Demuxer) Flush() {
 	d.split.flush(d.onPacket)
+	d.Discontinuity()
 	for _, p := range d.pid {
 		if p == nil {
 			continue
-		}
-		if p.pes != nil {
-			p.pes.flush()
 		}
 		if p.sections != nil {
 			p.sections.gap()
 		}
 		p.seen = false
+	}
+}
+
+// Discontinuity says that times begin anew with the next access unit: those under
+// way are handed over as they are. It may be called from Handler.PCR.
+func (d *Demuxer) Discontinuity() {
+	for _, s := range d.order {
+		for _, st := range s.Streams {
+			if st.pid.pes != nil {
+				st.pid.pes.flush()
+			}
+		}
 	}
 }
 
@@ -163,6 +173,9 @@ func (d *Demuxer) packet(p []byte) {
 	if p[3]&0xC0 != 0 {
 		d.stats.Scrambled++
 		st.scrambled = true
+		if d.monitor != nil {
+			d.monitor.scrambledTable(st)
+		}
 		return
 	}
 	st.clear = true

@@ -47,3 +47,6 @@ func forward(a, b int64) int64 {
 	}
 	return d
 }
+
+// Forward returns the distance in ticks from one 33-bit time to another, over a wrap.
+func Forward(from, to int64) int64 { return forward(from, to) }

@@ -106,18 +106,18 @@ func counted(b []byte) (piece, rest []byte, ok bool) {
 	return b[1:n], b[n:], true
 }
 
-// countEvents returns how many events an EIT section's body holds (EN 300 468 5.2.4).
-func countEvents(body []byte) int {
+// parseEIT calls f for each event of an EIT section's body (EN 300 468 5.2.4).
+func parseEIT(body []byte, f func(stream, network, id uint16)) {
 	if len(body) < 6 {
-		return 0
+		return
 	}
-	n := 0
-	for body = body[6:]; len(body) >= 12; n++ {
-		l := 12 + (int(body[10]&0x0F)<<8 | int(body[11]))
-		if l > len(body) {
-			break
+	stream, network := uint16(body[0])<<8|uint16(body[1]), uint16(body[2])<<8|uint16(body[3])
+	for body = body[6:]; len(body) >= 12; {
+		n := 12 + (int(body[10]&0x0F)<<8 | int(body[11]))
+		if n > len(body) {
+			return
 		}
-		body = body[l:]
+		f(stream, network, uint16(body[0])<<8|uint16(body[1]))
+		body = body[n:]
 	}
-	return n
 }

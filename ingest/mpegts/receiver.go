@@ -1,0 +1,277 @@
+package mpegts
+
+import (
+	"fmt"
+	"time"
+
+	"tongxiang/ingest/source"
+	"tongxiang/internal/media"
+	core "tongxiang/internal/mpegts"
+	"tongxiang/internal/stream"
+)
+
+const (
+	// reportEvery is how often counts are reported, in nanoseconds.
+	reportEvery = int64(1e9)
+	// silence is how long a sender may say nothing and still go on with its clock.
+	silence = int64(1e9)
+	// clockBack and clockAhead are steps of the PCR that cannot be: packets of one
+	// sender may overtake one another a little, and 100 ms is the most between two.
+	clockBack  = -27_000_000 / 20
+	clockAhead = 27_000_000 * 5
+	// dtsBack is how far decoding times may run back before it counts as a new
+	// clock; less is an encoder's slip and is evened out.
+	dtsBack = 500 * time.Millisecond
+)
+
+// receiver demuxes, chooses the programme and writes its tracks. It belongs to the
+// goroutine of Run.
+type receiver struct {
+	out     *source.Output
+	program int
+	demux   *core.Demuxer
+	chosen  *core.Service
+	tracks  map[uint16]*trackState // by PID
+	clock   int64                  // newest reference of the chosen service, else of any
+	clocked bool
+	clockOf uint16
+	now     int64
+	next    int64 // when to report again
+}
+
+type trackState struct {
+	stream *core.Stream
+	track  *stream.Track
+	epoch  int
+	begun  bool
+	fresh  bool       // the next frame is the first after time was lost
+	last   media.Time // DTS written
+}
+
+func newReceiver(out *source.Output, program int) *receiver {
+	r := &receiver{out: out, program: program, tracks: make(map[uint16]*trackState)}
+	r.demux = core.NewDemuxer(core.Handler{
+		Service: r.service,
+		Gone:    r.gone,
+		Format:  func(*core.Stream) { r.publish() },
+		Frame:   r.frame,
+		PCR:     r.pcr,
+		Want:    func(s *core.Service) bool { return s == r.chosen },
+	})
+	return r
+}
+
+func (r *receiver) feed(b []byte, arrival int64) {
+	if r.now > 0 && arrival-r.now > silence {
+		r.restart() // it may be another sender, with another clock
+	}
+	r.now = arrival
+	r.out.Received(len(b), arrival)
+	r.demux.Feed(b, arrival)
+	if arrival >= r.next {
+		r.next = arrival + reportEvery
+		r.report()
+	}
+}
+
+func (r *receiver) restart() {
+	r.demux.Flush()
+	r.anew()
+	r.clocked = false
+}
+
+// anew says that the next times continue nothing.
+func (r *receiver) anew() {
+	r.out.Timeline.Restart()
+	for _, t := range r.tracks {
+		t.fresh = true
+	}
+}
+
+func (r *receiver) pace() (int64, bool) { return r.clock, r.clocked }
+
+func (r *receiver) pcr(pid uint16, pcr int64, _ bool) {
+	if r.chosen != nil && r.chosen.PCRPID != pid {
+		return
+	}
+	if r.chosen == nil {
+		if r.clockOf == 0 {
+			r.clockOf = pid
+		}
+		if r.clockOf != pid {
+			return
+		}
+	}
+	if r.clocked {
+		if step := clockStep(r.clock, pcr); step < clockBack || step > clockAhead {
+			r.demux.Discontinuity()
+			r.anew()
+		}
+	}
+	r.clock, r.clocked = pcr, true
+}
+
+// clockStep returns the distance between two clock references, over a wrap.
+func clockStep(from, to int64) int64 {
+	return core.Forward(from/300, to/300)*300 + to%300 - from%300
+}
+
+// service takes news about a service.
+func (r *receiver) service(s *core.Service) {
+	if r.chosen == nil && s.Known && r.suits(s) {
+		r.chosen, r.clocked = s, false
+		r.demux.Reselect()
+	}
+	if s == r.chosen {
+		r.publish()
+		r.report()
+	}
+}
+
+func (r *receiver) suits(s *core.Service) bool {
+	if r.program != 0 {
+		return int(s.ID) == r.program
+	}
+	for _, st := range s.Streams {
+		if handled(st.Codec) && !s.CA {
+			return true
+		}
+	}
+	// Nothing to play in a multiplex of one programme: it is the one whose reason
+	// is wanted.
+	return len(r.demux.Services()) == 1 && anyMedia(s)
+}
+
+func anyMedia(s *core.Service) bool {
+	for _, st := range s.Streams {
+		if st.Media {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *receiver) gone(s *core.Service) {
+	if s != r.chosen {
+		return
+	}
+	r.chosen = nil
+	r.tracks = make(map[uint16]*trackState)
+	// A programme that was renumbered is found again among those that are left.
+	for _, o := range r.demux.Services() {
+		if o != s && o.Known && r.suits(o) {
+			r.service(o)
+			return
+		}
+	}
+}
+
+// handled reports whether the core makes frames of a codec.
+func handled(c media.Codec) bool {
+	switch c {
+	case media.H264, media.H265, media.MPEG2Video, media.AAC, media.MPEGAudio, media.AC3, media.EAC3, media.Opus:
+		return true
+	}
+	return false
+}
+
+// publish makes the known streams of the chosen service the tracks of the channel.
+// Labels follow the PMT: one picture, then "audio", "audio2" and so on, whichever
+// of them is known first.
+func (r *receiver) publish() {
+	if r.chosen == nil {
+		return
+	}
+	var infos []stream.TrackInfo
+	var streams []*core.Stream
+	video, audio := 0, 0
+	for _, st := range r.chosen.Streams {
+		if !handled(st.Codec) {
+			continue
+		}
+		label := stream.LabelVideo
+		if st.Codec.Kind() == media.Video {
+			if video++; video > 1 {
+				continue
+			}
+		} else {
+			label = stream.LabelAudio
+			if audio++; audio > 1 {
+				label = stream.Label(fmt.Sprintf("%s%d", stream.LabelAudio, audio))
+			}
+		}
+		if !st.Known {
+			continue
+		}
+		infos = append(infos, stream.TrackInfo{Label: label, Form: stream.Frames, Format: st.Format})
+		streams = append(streams, st)
+	}
+	if len(infos) == 0 && len(r.tracks) == 0 {
+		return // keep what an earlier source published until this one has something
+	}
+	old := r.tracks
+	r.tracks = make(map[uint16]*trackState, len(infos))
+	for i, t := range r.out.Publisher.SetTracks(infos) {
+		pid := streams[i].PID
+		if have := old[pid]; have != nil && have.stream == streams[i] && have.track == t {
+			r.tracks[pid] = have
+			continue
+		}
+		r.tracks[pid] = &trackState{stream: streams[i], track: t, fresh: r.out.Latest() > 0}
+	}
+	r.report()
+}
+
+// frame writes an access unit of the chosen service.
+func (r *receiver) frame(st *core.Stream, f *media.Frame, t core.Times) {
+	ts := r.tracks[st.PID]
+	if ts == nil || ts.stream != st || t.DTS == core.NoTime {
+		return
+	}
+	dts, epoch := r.out.Timeline.Time(uint64(t.DTS), r.now)
+	if ts.begun && ts.last.Sub(dts) > dtsBack {
+		r.anew()
+		dts, epoch = r.out.Timeline.Time(uint64(t.DTS), r.now)
+	}
+	f.PTS = dts + media.FromTicks(core.Forward(t.DTS, t.PTS), core.Ticks)
+	if ts.begun && dts <= ts.last {
+		dts = ts.last.Add(time.Second / core.Ticks)
+		f.PTS = max(f.PTS, dts)
+	}
+	f.DTS, ts.last = dts, dts
+	f.Gap = ts.fresh || ts.begun && epoch != ts.epoch
+	ts.epoch, ts.begun, ts.fresh = epoch, true, false
+	r.out.Written(f.DTS, r.now)
+	ts.track.WriteFrame(f)
+}
+
+// report tells the channel what is there.
+func (r *receiver) report() {
+	rep := source.Report{Errors: counts(r.demux.Stats()), Program: r.program}
+	if s := r.chosen; s != nil {
+		rep.Service, rep.Provider, rep.Program = s.Name, s.Provider, int(s.ID)
+		rep.Streams = Streams(s)
+		for i := range rep.Streams {
+			rep.Streams[i].Published = r.tracks[uint16(rep.Streams[i].PID)] != nil
+		}
+	}
+	r.out.Report(rep)
+}
+
+// Streams returns the pictures and sounds of a service.
+func Streams(s *core.Service) []source.Stream {
+	var out []source.Stream
+	for _, st := range s.Streams {
+		if !st.Media {
+			continue
+		}
+		f := st.Format
+		f.Codec, f.Note = st.Codec, st.Note
+		out = append(out, source.Stream{
+			Format: f, Known: st.Known, PID: int(st.PID),
+			// What has not come yet is judged by what is announced.
+			Scrambled: st.Scrambled() || !st.Known && s.Scrambled(),
+		})
+	}
+	return out
+}

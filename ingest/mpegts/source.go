@@ -1,0 +1,122 @@
+// Package mpegts brings one programme of a transport stream in: from UDP and RTP,
+// unicast and multicast, over HTTP, or from a file that is played in a loop.
+//
+// Each source runs in one goroutine, which reads, demuxes and writes the tracks.
+package mpegts
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"tongxiang/ingest/source"
+	"tongxiang/internal/media"
+	core "tongxiang/internal/mpegts"
+)
+
+// Source is a transport stream at an address.
+type Source struct {
+	url     *url.URL
+	program int
+	open    func(ctx context.Context, s *Source, out *source.Output, feed feeder) error
+}
+
+// New returns the source of an address:
+//
+//	udp://[interface@]host:port?interface=eth0&source=10.0.0.1   a group to join, or an address to listen at
+//	rtp://…                                                       the same, with RTP headers
+//	http://… https://…                                            a stream of any length
+//	file:///path?loop=0                                           played at its own pace, again and again
+//
+// program is the program_number to bring in; 0: the first that has a picture or a
+// sound that can be played. The error is a [source.Error].
+func New(u *url.URL, program int) (*Source, error) {
+	s := &Source{url: u, program: program}
+	if program < 0 || program > 0xFFFF {
+		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("programme %d: a program_number is 1 to 65535", program))
+	}
+	switch u.Scheme {
+	case "udp", "rtp":
+		if _, err := parseUDP(u); err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
+		s.open = runUDP
+	case "http", "https":
+		s.open = runHTTP
+	case "file":
+		if Path(u) == "" {
+			return nil, source.Because(source.CauseBadAddress, fmt.Errorf("%q has no path", u))
+		}
+		if _, err := flag(u, "loop", true); err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
+		s.open = runFile
+	default:
+		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("scheme %q is not one of udp, rtp, http, https, file", u.Scheme))
+	}
+	return s, nil
+}
+
+// Run implements [source.Source].
+func (s *Source) Run(ctx context.Context, out *source.Output) error {
+	r := newReceiver(out, s.program)
+	err := s.open(ctx, s, out, r)
+	r.report()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// Read passes the bytes of the source to f, as they come, until ctx or the source
+// ends: for looking at a multiplex as a whole. It returns what Run would.
+func (s *Source) Read(ctx context.Context, clock media.Clock, f func([]byte)) error {
+	return s.open(ctx, s, &source.Output{Clock: clock}, rawFeeder(f))
+}
+
+// rawFeeder is a feeder that looks at nothing.
+type rawFeeder func([]byte)
+
+func (f rawFeeder) feed(b []byte, _ int64) { f(b) }
+func (rawFeeder) restart()                 {}
+func (rawFeeder) pace() (int64, bool)      { return 0, false }
+
+// feeder takes what a transport reads.
+type feeder interface {
+	// feed takes bytes that arrived at a moment of the clock.
+	feed(b []byte, arrival int64)
+	// restart says that what follows does not continue what came before.
+	restart()
+	// pace returns the newest clock reference in ticks of 27 MHz and whether there
+	// was one since the last restart.
+	pace() (int64, bool)
+}
+
+// flag reads a switch of an address: 0, 1, true, false.
+func flag(u *url.URL, name string, otherwise bool) (bool, error) {
+	v := u.Query().Get(name)
+	if v == "" {
+		return otherwise, nil
+	}
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, fmt.Errorf("%s=%q: want 0 or 1", name, v)
+	}
+	return b, nil
+}
+
+// counts returns the counters worth showing beside a channel.
+func counts(s core.Stats) map[string]uint64 {
+	m := make(map[string]uint64)
+	for name, n := range map[string]uint64{
+		"sync_loss": s.SyncLosses, "continuity": s.Continuity, "transport_error": s.TransportErrors,
+		"crc": s.CRCErrors, "bad_section": s.BadSections, "bad_pes": s.BadPES, "bad_unit": s.BadUnits,
+		"duplicate": s.Duplicates,
+	} {
+		if n > 0 {
+			m[name] = n
+		}
+	}
+	return m
+}
