@@ -1,0 +1,202 @@
+package fmp4
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// ErrNoInit: the bytes do not begin with a whole initialisation segment, so
+// nothing in them can be played.
+var ErrNoInit = errors.New("no initialisation segment")
+
+// Extent is how much of a file is whole.
+type Extent struct {
+	// Bytes is the length up to the end of the last whole fragment: where a
+	// torn file is to be cut.
+	Bytes int64
+	// Fragments is how many whole fragments there are.
+	Fragments int
+	// Duration is where the last sample ends, on the file's own time axis.
+	Duration time.Duration
+}
+
+// maxBox bounds what Scan reads into memory: a moov or a moof of ours is some
+// kilobytes. What claims to be larger is damage.
+const maxBox = 4 << 20
+
+// Scan reads a fragmented MP4 file of size bytes and returns how much of it is
+// whole. A torn or damaged tail is not an error. It never writes.
+func Scan(r io.ReaderAt, size int64) (Extent, error) {
+	var e Extent
+	scales := make(map[uint32]uint32)
+	var pos, fragment int64 // fragment: where the open moof began
+	var end time.Duration
+	open, init := false, false
+	for {
+		kind, length, ok := boxAt(r, pos, size)
+		if !ok {
+			break
+		}
+		next := pos + length
+		switch kind {
+		case "moov":
+			b, err := readBox(r, pos, length)
+			if err != nil {
+				return e, err
+			}
+			timescales(b[boxHeader:], scales)
+			init = len(scales) > 0
+			e.Bytes = next
+		case "moof":
+			b, err := readBox(r, pos, length)
+			if err != nil {
+				return e, err
+			}
+			if !init {
+				return e, ErrNoInit
+			}
+			var valid bool
+			if end, valid = fragmentEnd(b[boxHeader:], scales); !valid {
+				return e, nil
+			}
+			open, fragment = true, pos
+		case "mdat":
+			if open && fragment < pos {
+				open = false
+				e.Bytes, e.Duration = next, max(e.Duration, end)
+				e.Fragments++
+			}
+		case "ftyp", "free", "skip", "styp", "sidx", "udta":
+		default:
+			// Not a box of ours: a page of zeros or of somebody else's data.
+			pos = size
+			continue
+		}
+		pos = next
+	}
+	if !init {
+		return Extent{}, ErrNoInit
+	}
+	return e, nil
+}
+
+// boxAt reads the header of the box at pos; ok is false when it does not lie whole within size.
+func boxAt(r io.ReaderAt, pos, size int64) (kind string, length int64, ok bool) {
+	var h [16]byte
+	if pos+boxHeader > size {
+		return "", 0, false
+	}
+	if _, err := r.ReadAt(h[:boxHeader], pos); err != nil {
+		return "", 0, false
+	}
+	length = int64(binary.BigEndian.Uint32(h[:]))
+	kind = string(h[4:8])
+	if length == 1 {
+		if pos+16 > size {
+			return "", 0, false
+		}
+		if _, err := r.ReadAt(h[:], pos); err != nil {
+			return "", 0, false
+		}
+		length = int64(binary.BigEndian.Uint64(h[8:]))
+	}
+	if length < boxHeader || length > size-pos {
+		return "", 0, false
+	}
+	if (kind == "moov" || kind == "moof") && length > maxBox {
+		return "", 0, false
+	}
+	return kind, length, true
+}
+
+func readBox(r io.ReaderAt, pos, length int64) ([]byte, error) {
+	b := make([]byte, length)
+	if _, err := r.ReadAt(b, pos); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read at %d: %w", pos, err)
+	}
+	return b, nil
+}
+
+// boxes calls f for each whole box in b.
+func boxes(b []byte, f func(kind string, body []byte)) {
+	for len(b) >= boxHeader {
+		n := int(binary.BigEndian.Uint32(b))
+		if n < boxHeader || n > len(b) {
+			return
+		}
+		f(string(b[4:8]), b[boxHeader:n])
+		b = b[n:]
+	}
+}
+
+// timescales reads the ticks a second of each track from the body of a moov.
+func timescales(moov []byte, into map[uint32]uint32) {
+	boxes(moov, func(kind string, trak []byte) {
+		if kind != "trak" {
+			return
+		}
+		var id, scale uint32
+		boxes(trak, func(kind string, b []byte) {
+			switch kind {
+			case "tkhd":
+				if at := versioned(b, 12, 20); at+4 <= len(b) {
+					id = binary.BigEndian.Uint32(b[at:])
+				}
+			case "mdia":
+				boxes(b, func(kind string, b []byte) {
+					if at := versioned(b, 12, 20); kind == "mdhd" && at+4 <= len(b) {
+						scale = binary.BigEndian.Uint32(b[at:])
+					}
+				})
+			}
+		})
+		if id != 0 && scale != 0 {
+			into[id] = scale
+		}
+	})
+}
+
+// versioned returns the place of a field that version 1 of a box moves.
+func versioned(b []byte, v0, v1 int) int {
+	if len(b) > 0 && b[0] == 1 {
+		return v1
+	}
+	return v0
+}
+
+// fragmentEnd returns where the last sample of a moof ends; false when the moof is not one that we write.
+func fragmentEnd(moof []byte, scales map[uint32]uint32) (end time.Duration, ok bool) {
+	boxes(moof, func(kind string, traf []byte) {
+		if kind != "traf" {
+			return
+		}
+		var id uint32
+		var base, ticks uint64
+		boxes(traf, func(kind string, b []byte) {
+			switch {
+			case kind == "tfhd" && len(b) >= 8:
+				id = binary.BigEndian.Uint32(b[4:])
+			case kind == "tfdt" && len(b) >= 12 && b[0] == 1:
+				base = binary.BigEndian.Uint64(b[4:])
+			case kind == "trun" && len(b) >= 12 && binary.BigEndian.Uint32(b)&0xffffff == 0xF01:
+				for e := b[12:]; len(e) >= trunEntry; e = e[trunEntry:] {
+					ticks += uint64(binary.BigEndian.Uint32(e))
+				}
+			}
+		})
+		scale := uint64(scales[id])
+		if scale == 0 || base > 1<<50 || ticks > 1<<50 {
+			return
+		}
+		at := base + ticks
+		if at/scale > 1<<30 { // 34 years: a lie, and too long for a Duration
+			return
+		}
+		ok = true
+		end = max(end, time.Duration(at/scale)*time.Second+time.Duration(at%scale)*time.Second/time.Duration(scale))
+	})
+	return end, ok
+}

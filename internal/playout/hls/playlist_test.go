@@ -1,0 +1,150 @@
+package hls
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tongxiang/internal/media"
+)
+
+func seconds(t *testing.T, s string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestPlaylistText(t *testing.T) {
+	ms := time.Millisecond
+	wall := time.Date(2026, 11, 24, 8, 0, 0, 250e6, time.FixedZone("CST", 8*3600))
+	w := &window{
+		session: "s", discontinuities: 4, longestPart: 300 * ms, longestSegment: time.Second,
+		segments: []*segment{
+			{number: 7, wall: wall, complete: true, discontinuity: true, parts: []part{{duration: time.Second, independent: true}}},
+			{number: 8, wall: wall, complete: true, parts: []part{{duration: time.Second, independent: true}}},
+			{number: 9, wall: wall, complete: true, parts: []part{{duration: time.Second, independent: true}}},
+			{number: 10, wall: wall, complete: true, init: 1, discontinuity: true, parts: []part{{duration: 600 * ms, independent: true}, {duration: 400 * ms}}},
+			{number: 11, wall: wall, init: 1, parts: []part{{duration: 300 * ms, independent: true}}},
+		},
+	}
+	const want = `#EXTM3U
+#EXT-X-VERSION:9
+#EXT-X-TARGETDURATION:1
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=0.990
+#EXT-X-PART-INF:PART-TARGET=0.30000
+#EXT-X-MEDIA-SEQUENCE:7
+#EXT-X-DISCONTINUITY-SEQUENCE:4
+#EXT-X-MAP:URI="s-init0.mp4"
+#EXT-X-PROGRAM-DATE-TIME:2026-11-24T00:00:00.250Z
+#EXTINF:1.00000,
+s-7.mp4
+#EXT-X-PROGRAM-DATE-TIME:2026-11-24T00:00:00.250Z
+#EXT-X-PART:DURATION=1.00000,URI="s-8.0.mp4",INDEPENDENT=YES
+#EXTINF:1.00000,
+s-8.mp4
+#EXT-X-PROGRAM-DATE-TIME:2026-11-24T00:00:00.250Z
+#EXT-X-PART:DURATION=1.00000,URI="s-9.0.mp4",INDEPENDENT=YES
+#EXTINF:1.00000,
+s-9.mp4
+#EXT-X-DISCONTINUITY
+#EXT-X-MAP:URI="s-init1.mp4"
+#EXT-X-PROGRAM-DATE-TIME:2026-11-24T00:00:00.250Z
+#EXT-X-PART:DURATION=0.60000,URI="s-10.0.mp4",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.40000,URI="s-10.1.mp4"
+#EXTINF:1.00000,
+s-10.mp4
+#EXT-X-PROGRAM-DATE-TIME:2026-11-24T00:00:00.250Z
+#EXT-X-PART:DURATION=0.30000,URI="s-11.0.mp4",INDEPENDENT=YES
+#EXT-X-PRELOAD-HINT:TYPE=PART,URI="s-11.1.mp4"
+`
+	if got := playlist(w); got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestNamesAreReadBackAsTheyWereMade(t *testing.T) {
+	w := &window{session: "m3x"}
+	for name, want := range map[string]file{
+		w.initName(3):        {kind: fileInit, session: "m3x", init: 3},
+		w.segmentName(9):     {kind: fileSegment, session: "m3x", number: 9},
+		w.partName(1<<40, 2): {kind: filePart, session: "m3x", number: 1 << 40, part: 2},
+		masterFile:           {kind: fileMaster},
+		mediaFile:            {kind: fileMedia},
+	} {
+		if got, ok := parseFile(name); !ok || got != want {
+			t.Errorf("%s: %+v %v, want %+v", name, got, ok, want)
+		}
+	}
+}
+
+func TestTimelineHasNoHoles(t *testing.T) {
+	s := func(v float64) media.Time { return media.Time(v * float64(time.Second)) }
+	for _, c := range []struct {
+		name  string
+		lead  []float64 // decode times
+		gaps  int
+		end   float64 // mapped time of the last
+		other float64 // a frame of another track, and where it goes
+		at    float64
+	}{
+		{"steady", []float64{100, 100.04, 100.08}, 0, 10.08, 100.06, 10.06},
+		{"a hole of 30 s", []float64{100, 100.04, 130.04}, 1, 10.08, 130.10, 10.14},
+		{"sound from before the hole", []float64{100, 100.04, 130.04}, 1, 10.08, 100.06, 10.06},
+		{"back by an hour", []float64{5000, 5000.04, 1400}, 1, 10.08, 1400.02, 10.10},
+		{"a short pause stays", []float64{100, 100.04, 100.44}, 0, 10.44, 100.40, 10.40},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var line timeline
+			gaps := 0
+			var end media.Time
+			for _, v := range c.lead {
+				if line.lead(s(v)) {
+					gaps++
+				}
+				end = s(v) + line.shift(s(v))
+			}
+			if gaps != c.gaps || (end-s(c.end)).Sub(0).Abs() > time.Microsecond {
+				t.Errorf("%d gaps, end at %v", gaps, end.Sub(0))
+			}
+			if at := s(c.other) + line.shift(s(c.other)); (at - s(c.at)).Sub(0).Abs() > time.Microsecond {
+				t.Errorf("the other track's frame is at %v, want %v", at.Sub(0), c.at)
+			}
+		})
+	}
+}
+
+func FuzzParseFile(f *testing.F) {
+	for _, s := range []string{masterFile, mediaFile, "s-1.mp4", "s-1.2.mp4", "s-init0.mp4", "-1.mp4", "s-1..mp4", "s-99999999999999999999.mp4"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, ok := parseFile(s)
+		if ok && (got.number > 1<<63 || got.part < 0 || got.init < 0) {
+			t.Errorf("%q: %+v", s, got)
+		}
+	})
+}
+
+func FuzzParseDirectives(f *testing.F) {
+	for _, s := range []string{"", "_HLS_msn=3", "_HLS_msn=3&_HLS_part=1", "_HLS_part=1", "_HLS_msn=-1", "_HLS_msn=%ff", "_HLS_skip=YES"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		q, err := url.ParseQuery(s)
+		if err != nil {
+			return
+		}
+		_, part, block, err := parseDirectives(q)
+		if err == nil && block != (q.Get("_HLS_msn") != "") {
+			t.Errorf("%q: block %v", s, block)
+		}
+		if part < -1 || strings.Contains(q.Get("_HLS_msn"), "-") && block {
+			t.Errorf("%q: part %d block %v", s, part, block)
+		}
+	})
+}

@@ -1,0 +1,353 @@
+// Package hls plays streams of the hub to browsers as Low-Latency HLS
+// (draft-pantos-hls-rfc8216bis) with fragmented MP4.
+//
+//	hub ─> feed (frames in decode order) ─> muxer (parts, segments) ─> playlist, files
+//
+// Each stream has one session, which starts with the first request for it from
+// what the rings still hold, so that the first playlist answers at once, and ends
+// when nobody has asked for half a minute. A session has one goroutine; the
+// [Server] starts it and waits for it in Close.
+package hls
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tongxiang/internal/apierr"
+	"tongxiang/internal/media"
+	"tongxiang/internal/playout/fmp4"
+	"tongxiang/internal/stream"
+)
+
+// Config says who may watch and what is played.
+type Config struct {
+	// Prefix is the path in front of the stream's name; empty: "/hls/".
+	Prefix string
+	// Authorize returns nil when the request may watch the stream, else an
+	// [apierr.Error]. Required.
+	Authorize func(r *http.Request, name stream.Name) error
+	// Resolve returns the stream to play for name: itself, or a rendition
+	// whose codecs browsers can play. It is asked again when tracks change.
+	// Nil: the stream itself.
+	Resolve func(ctx context.Context, name stream.Name) (stream.Name, error)
+	// StartTimeout is how long the first request waits for a source; 0: 8 s.
+	StartTimeout time.Duration
+}
+
+const (
+	// idleAfter: a session ends when nobody has asked for this long.
+	idleAfter = 30 * time.Second
+	idleCheck = 2 * time.Second
+	// maxSessions bounds memory: a session holds some 15 s of its stream.
+	maxSessions = 256
+)
+
+// Errors for the player.
+var (
+	errNotFound = apierr.New(http.StatusNotFound, "hls_not_found",
+		"There is no such playlist or segment; reload the playlist.", "没有该播放列表或分片，请重新加载。")
+	errNotLive = apierr.New(http.StatusNotFound, "stream_not_live",
+		"The stream is not on air at the moment.", "该节目当前没有信号。")
+	errStarting = apierr.New(http.StatusServiceUnavailable, "stream_starting",
+		"The stream is on air but has no picture yet; try again.", "节目正在启动，请稍后重试。")
+	errBadQuery = apierr.New(http.StatusBadRequest, "hls_bad_request",
+		"The playlist request asks for a part that cannot exist.", "播放列表请求参数有误。")
+	errBusy = apierr.New(http.StatusServiceUnavailable, "hls_busy",
+		"Too many streams are being played; try again later.", "同时播放的节目过多，请稍后重试。")
+	errMethod = apierr.New(http.StatusMethodNotAllowed, "method_not_allowed",
+		"Playlists and segments can only be read.", "播放列表和分片只能读取。")
+)
+
+// errIdle ends a session; nobody is there to see it.
+var errIdle = errors.New("nobody asks for the stream")
+
+// errTimeout is the cause of a wait that took too long.
+var errTimeout = errors.New("waited too long")
+
+// Playable returns nil when Media Source Extensions of current browsers play the
+// format in fragmented MP4, else the reason.
+func Playable(f media.Format) error {
+	switch f.Codec {
+	case media.H264, media.AAC, media.Opus:
+		return nil
+	case media.H265, media.VP8, media.MPEG2Video, media.MPEG4Video, media.AVS, media.MPEGAudio,
+		media.AC3, media.EAC3, media.PCMA, media.PCMU, media.Unknown:
+	}
+	return fmt.Errorf("browsers do not play %s in fragmented MP4: %w", f.Codec, fmp4.ErrUnsupported)
+}
+
+// Server serves HLS. Create it with [New]; it is safe for concurrent use.
+type Server struct {
+	cfg   Config
+	hub   *stream.Hub
+	clock media.Clock
+	log   *slog.Logger
+
+	ctx    context.Context // of the sessions; ended by Close
+	stop   context.CancelFunc
+	groups sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[stream.Name]*session
+}
+
+// New returns a server for the streams of hub.
+func New(cfg Config, hub *stream.Hub, clock media.Clock, log *slog.Logger) *Server {
+	if cfg.Prefix == "" {
+		cfg.Prefix = "/hls/"
+	}
+	if cfg.StartTimeout == 0 {
+		cfg.StartTimeout = 8 * time.Second
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Server{cfg: cfg, hub: hub, clock: clock, log: log, ctx: ctx, stop: stop, sessions: make(map[stream.Name]*session)}
+}
+
+// Close ends all sessions and waits for them. Requests that wait are answered.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	s.groups.Wait()
+}
+
+func (s *Server) resolve(ctx context.Context, name stream.Name) (stream.Name, error) {
+	if s.cfg.Resolve == nil {
+		return name, nil
+	}
+	return s.cfg.Resolve(ctx, name)
+}
+
+// session returns the session of a stream, starting it when create is set.
+func (s *Server) session(name stream.Name, create bool) (*session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.sessions[name]; x != nil {
+		x.touch()
+		return x, nil
+	}
+	if !create || s.ctx.Err() != nil {
+		return nil, errNotFound
+	}
+	if len(s.sessions) >= maxSessions {
+		return nil, errBusy
+	}
+	x := newSession(s, name)
+	ctx, cancel := context.WithCancel(s.ctx)
+	x.cancel = cancel
+	s.sessions[name] = x
+	s.groups.Go(func() {
+		defer cancel()
+		s.log.Info("hls session began", "stream", name)
+		err := x.run(ctx)
+		s.mu.Lock()
+		delete(s.sessions, name)
+		s.mu.Unlock()
+		x.end(err)
+		s.log.Info("hls session ended", "stream", name, "err", err, "drops", x.drops.Snapshot())
+	})
+	return x, nil
+}
+
+// ServeHTTP answers GET {prefix}{stream…}/{file}.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := s.serve(w, r); err != nil && r.Context().Err() == nil {
+		apierr.Write(w, r, s.log, err)
+	}
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return errMethod
+	}
+	path, ok := strings.CutPrefix(r.URL.Path, s.cfg.Prefix)
+	slash := strings.LastIndexByte(path, '/')
+	if !ok || slash < 0 {
+		return errNotFound
+	}
+	name, err := stream.ParseName(path[:slash])
+	if err != nil {
+		return errNotFound.Because(err)
+	}
+	f, ok := parseFile(path[slash+1:])
+	if !ok {
+		return errNotFound
+	}
+	if err := s.cfg.Authorize(r, name); err != nil {
+		return err
+	}
+	x, err := s.session(name, f.kind == fileMaster || f.kind == fileMedia)
+	if err != nil {
+		return err
+	}
+	defer x.touch()
+	switch f.kind {
+	case fileMaster:
+		return x.serveMaster(w, r)
+	case fileMedia:
+		return x.serveMedia(w, r)
+	case fileInit, fileSegment, filePart:
+	}
+	return x.serveFile(w, r, f)
+}
+
+// await waits for ready no longer than d and translates what went wrong.
+func (x *session) await(ctx context.Context, d time.Duration, ready func() bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, errTimeout)
+	defer cancel()
+	err := x.wait(ctx, ready)
+	var coded *apierr.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &coded):
+		return coded
+	case errors.Is(err, errIdle), errors.Is(err, context.Canceled):
+		return errNotFound.Because(err)
+	case !errors.Is(err, errTimeout):
+		return err
+	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if !x.live {
+		return errNotLive.Because(err)
+	}
+	return errStarting.Because(err)
+}
+
+func (x *session) serveMaster(w http.ResponseWriter, r *http.Request) error {
+	if err := x.await(r.Context(), x.server.cfg.StartTimeout, x.started); err != nil {
+		return err
+	}
+	x.mu.RLock()
+	text := master(x.mux.described(), max(x.mux.bandwidth, 64_000))
+	x.mu.RUnlock()
+	return sendPlaylist(w, r, text)
+}
+
+func (x *session) serveMedia(w http.ResponseWriter, r *http.Request) error {
+	number, part, block, err := parseDirectives(r.URL.Query())
+	if err != nil {
+		return errBadQuery.Because(err)
+	}
+	if err := x.await(r.Context(), x.server.cfg.StartTimeout, x.started); err != nil {
+		return err
+	}
+	if block {
+		x.mu.RLock()
+		next, _ := x.mux.win.next()
+		patience := 3 * x.mux.win.target()
+		x.mu.RUnlock()
+		if number > next+2 {
+			return errBadQuery
+		}
+		// A source that pauses is not the player's fault: it gets the list as it is.
+		err := x.await(r.Context(), patience, func() bool { return x.mux.win.has(number, part) })
+		if err != nil && !errors.Is(err, errTimeout) {
+			return err
+		}
+	}
+	x.mu.RLock()
+	text := x.text
+	x.mu.RUnlock()
+	return sendPlaylist(w, r, text)
+}
+
+func sendPlaylist(w http.ResponseWriter, r *http.Request, text string) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/vnd.apple.mpegurl")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	// The connection may be gone; there is nobody left to tell.
+	_, _ = w.Write([]byte(text))
+	return nil
+}
+
+func (x *session) serveFile(w http.ResponseWriter, r *http.Request, f file) error {
+	x.mu.RLock()
+	patience := 3 * x.mux.win.target()
+	foreign := f.session != x.mux.win.session
+	next, _ := x.mux.win.next()
+	x.mu.RUnlock()
+	if foreign || f.number > next+1 {
+		return errNotFound
+	}
+	switch f.kind {
+	case filePart:
+		// The hinted part is asked for before it exists.
+		if err := x.await(r.Context(), patience, func() bool { return x.mux.win.has(f.number, f.part) }); err != nil {
+			return errNotFound.Because(err)
+		}
+	case fileSegment:
+		if err := x.await(r.Context(), patience, func() bool { return x.mux.win.has(f.number, -1) }); err != nil {
+			return errNotFound.Because(err)
+		}
+	case fileMaster, fileMedia, fileInit:
+	}
+	pieces := x.pieces(f)
+	if len(pieces) == 0 {
+		return errNotFound
+	}
+	h := w.Header()
+	h.Set("Content-Type", "video/mp4")
+	// Names are never used twice, so what has one never changes. Private: who
+	// may watch is decided per request.
+	h.Set("Cache-Control", "private, max-age=120, immutable")
+	if len(pieces) == 1 {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(pieces[0]))
+		return nil
+	}
+	size := 0
+	for _, p := range pieces {
+		size += len(p)
+	}
+	h.Set("Content-Length", strconv.Itoa(size))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	for _, p := range pieces {
+		if _, err := w.Write(p); err != nil {
+			return nil // the player went away
+		}
+	}
+	return nil
+}
+
+// pieces returns the bytes of a file; empty when it is not there.
+func (x *session) pieces(f file) [][]byte {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if f.kind == fileInit {
+		if f.init < len(x.mux.inits) {
+			return [][]byte{x.mux.inits[f.init]}
+		}
+		return nil
+	}
+	s := x.mux.find(f.number)
+	if s == nil {
+		return nil
+	}
+	if f.kind == filePart {
+		if f.part < len(s.parts) {
+			return [][]byte{s.parts[f.part].data}
+		}
+		return nil
+	}
+	out := make([][]byte, len(s.parts))
+	for i := range s.parts {
+		out[i] = s.parts[i].data
+	}
+	return out
+}

@@ -1,0 +1,182 @@
+package hls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/playout/feed"
+	"tongxiang/internal/stream"
+)
+
+// session is one stream being segmented, from its first request until nobody has
+// asked for a while. Its goroutine owns the muxer; mu guards what requests read.
+type session struct {
+	server *Server
+	name   stream.Name
+	cancel context.CancelFunc
+	ended  chan struct{}
+	asked  atomic.Int64 // the process's clock when somebody last asked
+	drops  stream.Drops
+
+	mu      sync.RWMutex
+	mux     *muxer
+	text    string        // the media playlist as of the last change
+	changed chan struct{} // closed when a part is finished
+	err     error         // why the session ended or cannot begin
+	live    bool          // the source was published when last looked
+}
+
+func newSession(s *Server, name stream.Name) *session {
+	now := time.Now()
+	// Numbers rise by at most one a second, so those of a later session, even
+	// of a restarted server, are above all that a player has seen.
+	first := uint64(max(now.Sub(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))/time.Second, 0))
+	x := &session{
+		server: s, name: name, ended: make(chan struct{}), changed: make(chan struct{}),
+		mux: newMuxer(strconv.FormatInt(now.UnixMilli(), 36), first, s.clock.Wall),
+	}
+	x.touch()
+	return x
+}
+
+func (x *session) touch() { x.asked.Store(x.server.clock.Now()) }
+
+// errMoved says that another rendition of the stream is to be followed.
+var errMoved = errors.New("tracks need another rendition")
+
+// run segments the stream until ctx ends or nobody asks any more.
+func (x *session) run(ctx context.Context) error {
+	for {
+		name, err := x.server.resolve(ctx, x.name)
+		if err != nil {
+			return fmt.Errorf("resolve %s: %w", x.name, err)
+		}
+		if err := x.follow(ctx, name); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
+// follow segments one rendition.
+func (x *session) follow(ctx context.Context, name stream.Name) error {
+	f := feed.Open(x.server.hub, name, feed.Options{Accept: Playable, From: stream.AtOldest, Drops: &x.drops})
+	defer f.Close()
+	for {
+		x.seen(f.Published())
+		wait, cancel := context.WithTimeout(ctx, idleCheck)
+		e, err := f.Next(wait)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case x.server.clock.Now()-x.asked.Load() > int64(idleAfter):
+			return errIdle
+		case err != nil: // nothing came
+			if len(f.Tracks()) == 0 && len(f.Refused()) > 0 {
+				if err := x.moved(ctx, name); err != nil {
+					return err
+				}
+			}
+		case e.Frame == nil:
+			if err := x.moved(ctx, name); err != nil {
+				return err
+			}
+			x.tracks(f.Tracks())
+		default:
+			ask, err := x.push(e)
+			if err != nil {
+				return fmt.Errorf("segment %s: %w", name, err)
+			}
+			if ask {
+				f.RequestKeyFrame()
+			}
+		}
+	}
+}
+
+// moved returns errMoved when the tracks are such that another rendition is wanted now.
+func (x *session) moved(ctx context.Context, name stream.Name) error {
+	now, err := x.server.resolve(ctx, x.name)
+	if err != nil {
+		return fmt.Errorf("resolve %s: %w", x.name, err)
+	}
+	if now != name {
+		return errMoved
+	}
+	return nil
+}
+
+func (x *session) seen(live bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.live = live
+}
+
+func (x *session) tracks(tracks []feed.Track) {
+	formats := make([]media.Format, len(tracks))
+	for i, t := range tracks {
+		formats[i] = t.Format
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.mux.tracks(formats)
+	x.publish()
+}
+
+func (x *session) push(e feed.Event) (askKeyFrame bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	news, err := x.mux.push(e.Track, e.Frame, e.Lost)
+	if news {
+		x.publish()
+	}
+	return x.mux.wantKeyFrame(), err
+}
+
+// publish shows the window to those who wait. The caller holds mu.
+func (x *session) publish() {
+	x.text = playlist(&x.mux.win)
+	close(x.changed)
+	x.changed = make(chan struct{})
+}
+
+// end wakes all who wait and leaves err for them.
+func (x *session) end(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.err = err
+	close(x.changed)
+	x.changed = make(chan struct{})
+	close(x.ended)
+}
+
+// wait returns when ready holds, under the read lock, or the context or the session ended.
+func (x *session) wait(ctx context.Context, ready func() bool) error {
+	for {
+		x.mu.RLock()
+		ok, changed, err := ready(), x.changed, x.err
+		x.mu.RUnlock()
+		if ok {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-changed:
+		}
+	}
+}
+
+// started reports whether a player can begin. The caller holds mu.
+func (x *session) started() bool {
+	return len(x.mux.win.segments) > 0 && x.mux.win.segments[0].complete
+}
