@@ -183,8 +183,8 @@ func (s *service) authenticate(a huma.API) func(huma.Context, func(huma.Context)
 
 func (s *service) refuse(a huma.API, c huma.Context, err error) {
 	p := problem(err)
+	c.SetHeader("Content-Type", "application/problem+json") // before the status, which sends the headers
 	c.SetStatus(p.Status)
-	c.SetHeader("Content-Type", "application/problem+json")
 	if err := a.Marshal(c.BodyWriter(), "application/json", p); err != nil {
 		s.Log.Debug("answer refused request", "err", err)
 	}
@@ -208,13 +208,13 @@ func found(err error) error {
 	return problem(err)
 }
 
-// page is how lists are cut.
-type page struct {
+// Page is how lists are cut.
+type Page struct {
 	Limit  int `query:"limit" minimum:"1" maximum:"500" default:"50"`
 	Offset int `query:"offset" minimum:"0"`
 }
 
-func (p page) store() store.Page { return store.Page{Limit: p.Limit, Offset: p.Offset} }
+func (p Page) store() store.Page { return store.Page{Limit: p.Limit, Offset: p.Offset} }
 
 // list is the body of every list: a page, and how many there are in all.
 type list[T any] struct {
@@ -236,7 +236,7 @@ func listOf[T any](items []T, total int) *list[T] {
 // body wraps one thing.
 type body[T any] struct{ Body T }
 
-// byID is the input of operations on one thing.
-type byID struct {
+// ByID is the input of operations on one thing.
+type ByID struct {
 	ID string `path:"id" maxLength:"64"`
 }

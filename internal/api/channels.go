@@ -69,7 +69,7 @@ type newChannel struct {
 }
 
 type channelChange struct {
-	byID
+	ByID
 	Body struct {
 		Name    *string   `json:"name,omitempty" minLength:"1" maxLength:"100"`
 		Source  *string   `json:"source,omitempty" minLength:"1" maxLength:"2000"`
@@ -79,7 +79,7 @@ type channelChange struct {
 }
 
 func (s *service) channels(a huma.API) {
-	huma.Register(a, op("GET", "/channels", "list-channels", "Channels with their state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *page) (*list[channelView], error) {
+	huma.Register(a, op("GET", "/channels", "list-channels", "Channels with their state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *Page) (*list[channelView], error) {
 		all := s.Channels.List()
 		out := make([]channelView, 0, len(all))
 		for i, c := range all {
@@ -89,12 +89,12 @@ func (s *service) channels(a huma.API) {
 		}
 		return listOf(out, len(all)), nil
 	})
-	huma.Register(a, op("GET", "/channels/{id}", "get-channel", "A channel with its state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *byID) (*body[channelView], error) {
+	huma.Register(a, op("GET", "/channels/{id}", "get-channel", "A channel with its state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *ByID) (*body[channelView], error) {
 		return s.channel(ctx, in.ID)
 	})
 	huma.Register(a, op("POST", "/channels", "create-channel", "Add a channel and start it", auth.ManageChannels, http.StatusCreated), s.createChannel)
 	huma.Register(a, op("PATCH", "/channels/{id}", "change-channel", "Change a channel and start it anew", auth.ManageChannels, http.StatusOK), s.changeChannel)
-	huma.Register(a, op("DELETE", "/channels/{id}", "delete-channel", "Stop and remove a channel", auth.ManageChannels, http.StatusNoContent), func(ctx context.Context, in *byID) (*struct{}, error) {
+	huma.Register(a, op("DELETE", "/channels/{id}", "delete-channel", "Stop and remove a channel", auth.ManageChannels, http.StatusNoContent), func(ctx context.Context, in *ByID) (*struct{}, error) {
 		if c, ok := s.Channels.Get(in.ID); ok && c.Fixed {
 			return nil, problem(errChannelFixed)
 		}

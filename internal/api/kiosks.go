@@ -31,7 +31,7 @@ type newKiosk struct {
 }
 
 func (s *service) kiosks(a huma.API) {
-	huma.Register(a, op("GET", "/kiosks", "list-kiosks", "Kiosks", auth.ManageDevices, http.StatusOK), func(ctx context.Context, in *page) (*list[kioskView], error) {
+	huma.Register(a, op("GET", "/kiosks", "list-kiosks", "Kiosks", auth.ManageDevices, http.StatusOK), func(ctx context.Context, in *Page) (*list[kioskView], error) {
 		rows, total, err := s.Store.Devices(ctx, in.store())
 		if err != nil {
 			return nil, problem(err)
@@ -51,7 +51,7 @@ func (s *service) kiosks(a huma.API) {
 		v.Token = token
 		return &body[kioskView]{v}, nil
 	})
-	huma.Register(a, op("DELETE", "/kiosks/{id}", "revoke-kiosk", "Make a kiosk's token useless", auth.ManageDevices, http.StatusNoContent), func(ctx context.Context, in *byID) (*struct{}, error) {
+	huma.Register(a, op("DELETE", "/kiosks/{id}", "revoke-kiosk", "Make a kiosk's token useless", auth.ManageDevices, http.StatusNoContent), func(ctx context.Context, in *ByID) (*struct{}, error) {
 		if err := s.Auth.RevokeDevice(ctx, principal(ctx), in.ID); err != nil {
 			return nil, problem(err)
 		}

@@ -54,12 +54,12 @@ type newMeeting struct {
 }
 
 type meetingList struct {
-	page
+	Page
 	All bool `query:"all" doc:"Also those that ended"`
 }
 
 type meetingChange struct {
-	byID
+	ByID
 	Body struct {
 		Title *string    `json:"title,omitempty" minLength:"1" maxLength:"200"`
 		Start *time.Time `json:"start,omitempty"`
@@ -80,7 +80,7 @@ func (s *service) meetings(a huma.API) {
 		}
 		return listOf(out, total), nil
 	})
-	huma.Register(a, op("GET", "/meetings/{id}", "get-meeting", "A meeting and who is in it", auth.SeeMeetings, http.StatusOK), func(ctx context.Context, in *byID) (*body[meetingView], error) {
+	huma.Register(a, op("GET", "/meetings/{id}", "get-meeting", "A meeting and who is in it", auth.SeeMeetings, http.StatusOK), func(ctx context.Context, in *ByID) (*body[meetingView], error) {
 		m, err := s.Store.Meeting(ctx, in.ID)
 		if err != nil {
 			return nil, found(err)
@@ -88,7 +88,7 @@ func (s *service) meetings(a huma.API) {
 		return &body[meetingView]{s.meetingView(m, true)}, nil
 	})
 	huma.Register(a, op("PATCH", "/meetings/{id}", "change-meeting", "Change title or times", auth.ManageMeetings, http.StatusOK), s.changeMeeting)
-	huma.Register(a, op("DELETE", "/meetings/{id}", "end-meeting", "End a meeting for everybody; its log stays", auth.ManageMeetings, http.StatusNoContent), func(ctx context.Context, in *byID) (*struct{}, error) {
+	huma.Register(a, op("DELETE", "/meetings/{id}", "end-meeting", "End a meeting for everybody; its log stays", auth.ManageMeetings, http.StatusNoContent), func(ctx context.Context, in *ByID) (*struct{}, error) {
 		m, err := s.Store.Meeting(ctx, in.ID)
 		if err != nil {
 			return nil, found(err)

@@ -21,6 +21,8 @@ var (
 		"Only a channel (channels/ID) or a meeting (meetings/ID) can be recorded.", "只能录制频道（channels/编号）或会议（meetings/编号）。")
 	errRecordingRuns = apierr.New(http.StatusConflict, "recording_runs",
 		"The recording is still running; stop it first.", "录制仍在进行，请先停止。")
+	errNoRecorder = apierr.New(http.StatusServiceUnavailable, "recorder_unavailable",
+		"This node cannot record.", "本节点不支持录制。")
 	errFileGone = apierr.New(http.StatusNotFound, "recording_file_missing",
 		"The file of this recording is not there any more.", "该录制的文件已不存在。")
 )
@@ -52,7 +54,7 @@ type newRecording struct {
 }
 
 type recordingList struct {
-	page
+	Page
 	Stream string `query:"stream"`
 	State  string `query:"state" enum:"recording,complete,interrupted,failed"`
 }
@@ -70,16 +72,19 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 		}
 		return listOf(out, total), nil
 	})
-	huma.Register(a, op("GET", "/recordings/{id}", "get-recording", "A recording", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *byID) (*body[recordingView], error) {
+	huma.Register(a, op("GET", "/recordings/{id}", "get-recording", "A recording", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *ByID) (*body[recordingView], error) {
 		r, err := s.Store.Recording(ctx, in.ID)
 		if err != nil {
 			return nil, found(err)
 		}
 		return &body[recordingView]{recordingViewOf(r)}, nil
 	})
-	huma.Register(a, op("POST", "/recordings/{id}/stop", "stop-recording", "Stop a recording", auth.ManageRecordings, http.StatusOK), func(ctx context.Context, in *byID) (*body[recordingView], error) {
+	huma.Register(a, op("POST", "/recordings/{id}/stop", "stop-recording", "Stop a recording", auth.ManageRecordings, http.StatusOK), func(ctx context.Context, in *ByID) (*body[recordingView], error) {
 		if _, err := s.Store.Recording(ctx, in.ID); err != nil {
 			return nil, found(err)
+		}
+		if s.Recorder == nil {
+			return nil, problem(errNoRecorder)
 		}
 		r, err := s.Recorder.Stop(ctx, in.ID)
 		if err != nil {
@@ -97,6 +102,9 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 }
 
 func (s *service) startRecording(ctx context.Context, in *newRecording) (*body[recordingView], error) {
+	if s.Recorder == nil {
+		return nil, problem(errNoRecorder)
+	}
 	name, err := stream.ParseName(in.Body.Stream)
 	if err != nil {
 		return nil, problem(errBadStream.Because(err))
@@ -139,7 +147,7 @@ func (s *service) startRecording(ctx context.Context, in *newRecording) (*body[r
 	return &body[recordingView]{recordingViewOf(r)}, s.audit(ctx, "recording.start", r.ID, r.Stream+" "+r.Title)
 }
 
-func (s *service) deleteRecording(ctx context.Context, in *byID) (*struct{}, error) {
+func (s *service) deleteRecording(ctx context.Context, in *ByID) (*struct{}, error) {
 	r, err := s.Store.Recording(ctx, in.ID)
 	if err != nil {
 		return nil, found(err)
@@ -147,7 +155,7 @@ func (s *service) deleteRecording(ctx context.Context, in *byID) (*struct{}, err
 	if r.State == store.RecordingRunning {
 		return nil, problem(errRecordingRuns)
 	}
-	if r.File != "" {
+	if r.File != "" && s.Recorder != nil {
 		if err := os.Remove(s.Recorder.Path(r)); err != nil && !os.IsNotExist(err) {
 			return nil, problem(fmt.Errorf("delete recording %s: %w", r.ID, err))
 		}
@@ -170,6 +178,10 @@ func (s *service) recordingFile(w http.ResponseWriter, r *http.Request) {
 	rec, err := s.Store.Recording(r.Context(), r.PathValue("id"))
 	if err != nil {
 		apierr.Write(w, r, s.Log, errNotFound.Because(err))
+		return
+	}
+	if s.Recorder == nil {
+		apierr.Write(w, r, s.Log, errNoRecorder)
 		return
 	}
 	f, err := os.Open(s.Recorder.Path(rec))

@@ -34,7 +34,7 @@ type newUser struct {
 }
 
 type userChange struct {
-	byID
+	ByID
 	Body struct {
 		Display  *string    `json:"display,omitempty" maxLength:"100"`
 		Role     *auth.Role `json:"role,omitempty" enum:"administrator,operator,chair,member,viewer,kiosk"`
@@ -51,7 +51,7 @@ type ownPassword struct {
 }
 
 func (s *service) users(a huma.API) {
-	huma.Register(a, op("GET", "/users", "list-users", "Accounts", auth.ManageUsers, http.StatusOK), func(ctx context.Context, in *page) (*list[userView], error) {
+	huma.Register(a, op("GET", "/users", "list-users", "Accounts", auth.ManageUsers, http.StatusOK), func(ctx context.Context, in *Page) (*list[userView], error) {
 		rows, total, err := s.Store.Users(ctx, "", in.store())
 		if err != nil {
 			return nil, problem(err)
@@ -81,7 +81,7 @@ func (s *service) users(a huma.API) {
 		}
 		return &body[userView]{userViewOf(u)}, nil
 	})
-	huma.Register(a, op("DELETE", "/users/{id}", "delete-user", "Remove an account", auth.ManageUsers, http.StatusNoContent), func(ctx context.Context, in *byID) (*struct{}, error) {
+	huma.Register(a, op("DELETE", "/users/{id}", "delete-user", "Remove an account", auth.ManageUsers, http.StatusNoContent), func(ctx context.Context, in *ByID) (*struct{}, error) {
 		if err := s.Auth.DeleteUser(ctx, principal(ctx), in.ID); err != nil {
 			return nil, problem(err)
 		}

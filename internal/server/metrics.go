@@ -1,0 +1,75 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tongxiang/ingest"
+	"tongxiang/internal/stream"
+)
+
+// metrics returns the handler of /metrics. Values are read from snapshots when
+// somebody asks; nothing is counted twice.
+func (s *Server) metrics() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{hub: s.hub, channels: s.channels},
+	)
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+}
+
+type collector struct {
+	hub      *stream.Hub
+	channels *ingest.Channels
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("tongxiang_"+name, help, labels, nil)
+}
+
+// Describe sends nothing: what there is depends on the streams (an unchecked collector).
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the present values.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	var (
+		readers = desc("stream_readers", "Subscriptions of a stream.", "stream")
+		items   = desc("track_items_total", "Packets or frames that a track carried.", "stream", "track")
+		bytes   = desc("track_bytes_total", "Payload bytes that a track carried.", "stream", "track")
+		state   = desc("channel_live", "1 when a channel is live.", "channel", "state")
+		bitrate = desc("channel_bits_per_second", "What arrives from a channel's source.", "channel")
+		starts  = desc("channel_starts_total", "How often a channel's source was started.", "channel")
+	)
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	for _, st := range c.hub.List("") {
+		gauge(readers, float64(st.Readers), st.Name.String())
+		for _, t := range st.Tracks {
+			label := string(t.Label())
+			if rid := t.Info().RID; rid != "" {
+				label += "/" + rid
+			}
+			stats := t.Stats()
+			counter(items, float64(stats.Items), st.Name.String(), label)
+			counter(bytes, float64(stats.Bytes), st.Name.String(), label)
+		}
+	}
+	for _, ch := range c.channels.List() {
+		live := 0.0
+		if ch.State == ingest.Live {
+			live = 1
+		}
+		gauge(state, live, ch.ID, string(ch.State))
+		gauge(bitrate, float64(ch.Bitrate), ch.ID)
+		counter(starts, float64(ch.Attempts), ch.ID)
+	}
+}

@@ -1,0 +1,207 @@
+// Package server builds every part in order, joins them, and takes them down in
+// the opposite order. It is the only package that knows all others; main and the
+// end-to-end tests use it.
+//
+// Goroutines: the HTTP listeners and the test programme run in Run's group; all
+// others belong to the parts, which are closed by Close.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tongxiang/configs"
+	"tongxiang/ingest"
+	"tongxiang/internal/api"
+	"tongxiang/internal/auth"
+	"tongxiang/internal/demo"
+	"tongxiang/internal/media"
+	"tongxiang/internal/playout/hls"
+	"tongxiang/internal/store"
+	"tongxiang/internal/stream"
+	"tongxiang/web"
+)
+
+// Server is one node. Create it with [New], then Run it, then Close it.
+type Server struct {
+	cfg     configs.Config
+	version string
+	log     *slog.Logger
+
+	lock     *store.DirLock
+	store    *store.Store
+	auth     *auth.Service
+	hub      *stream.Hub
+	channels *ingest.Channels
+	table    *channelTable
+	hls      *hls.Server
+
+	handler http.Handler
+	http    *listener
+	https   *listener
+
+	// First tells the first administrator's name and password when this start
+	// made the account; both are empty otherwise. Set once in New.
+	First struct{ Name, Password string }
+}
+
+// storeFile is the database below the data folder.
+const storeFile = "tongxiang.db"
+
+// New builds the parts. The data folder is locked from here until Close; when
+// another server has it, the error is [store.ErrInUse].
+func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logger) (s *Server, err error) {
+	s = &Server{cfg: cfg, version: version, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := cfg.CheckDataDir(); err != nil {
+		return s, err
+	}
+	if s.lock, err = store.LockDir(cfg.Data); err != nil {
+		return s, err
+	}
+	if s.store, err = store.Open(ctx, filepath.Join(cfg.Data, storeFile), log.With("part", "store")); err != nil {
+		return s, err
+	}
+	if err := s.buildAuth(ctx); err != nil {
+		return s, err
+	}
+	clock := media.NewClock()
+	s.hub = stream.NewHub(log.With("part", "hub"))
+	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{})
+	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
+		return s, err
+	}
+	s.hls = hls.New(hls.Config{Authorize: s.mayWatch}, s.hub, clock, log.With("part", "hls"))
+	if err := s.buildHandler(); err != nil {
+		return s, err
+	}
+	return s, s.listen()
+}
+
+func (s *Server) buildAuth(ctx context.Context) error {
+	key, err := auth.LoadKey(s.cfg.KeysDir())
+	if err != nil {
+		return err
+	}
+	s.auth, err = auth.New(s.store, key, auth.Config{SessionIdle: s.cfg.Sessions.TTL}, s.log.With("part", "auth"))
+	if err != nil {
+		return err
+	}
+	name, password, created, err := s.auth.EnsureAdministrator(ctx)
+	if err != nil {
+		return err
+	}
+	if created {
+		s.First.Name, s.First.Password = name, password
+	}
+	return nil
+}
+
+func (s *Server) buildHandler() error {
+	pages, err := web.Handler()
+	if err != nil {
+		return fmt.Errorf("read the pages: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api.New(api.Config{
+		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
+		Channels: s.table, Meetings: closedMeetings{s.store}, Features: s.features,
+	}))
+	mux.Handle("/hls/", s.hls)
+	mux.Handle("/healthz", http.HandlerFunc(s.healthz))
+	mux.Handle("/readyz", http.HandlerFunc(s.readyz))
+	mux.Handle("/metrics", s.metrics())
+	mux.Handle("GET /ca.crt", http.HandlerFunc(s.authority))
+	mux.Handle("/", pages)
+	s.handler = mux
+	return nil
+}
+
+// features says what this node can do, for pages and scripts.
+func (s *Server) features() map[string]bool {
+	_, err := exec.LookPath(s.cfg.Transcode.FFmpeg)
+	return map[string]bool{"ffmpeg": err == nil, "https": s.https != nil}
+}
+
+// shutdownPatience is how long requests may take after the end was asked for. The
+// whole must be over in five seconds, recordings closed.
+const shutdownPatience = 2 * time.Second
+
+// Run serves until ctx ends or a listener fails.
+func (s *Server) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range []*listener{s.http, s.https} {
+		if l == nil {
+			continue
+		}
+		g.Go(l.serve)
+		g.Go(func() error {
+			<-ctx.Done()
+			return l.shutdown(shutdownPatience)
+		})
+	}
+	if s.cfg.Demo.Enabled {
+		g.Go(func() error {
+			err := demo.Run(ctx, demo.Config{
+				FFmpeg: s.cfg.Transcode.FFmpeg, Target: s.cfg.Demo.Target,
+				Name: "通乡测试节目", Caption: "通乡 测试节目",
+			}, s.log.With("part", "demo"))
+			if err != nil { // the server is of use without it
+				s.log.Warn("no test programme", "err", err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// Addresses returns where the listeners are: the port is known when it was 0.
+func (s *Server) Addresses() (plain, tls net.Addr) {
+	if s.http != nil {
+		plain = s.http.Addr()
+	}
+	if s.https != nil {
+		tls = s.https.Addr()
+	}
+	return plain, tls
+}
+
+// Close takes the parts down, outputs before the hub, the hub before the store. It
+// is safe to call on a half-built server.
+func (s *Server) Close() error {
+	for _, l := range []*listener{s.http, s.https} {
+		if l != nil {
+			l.close()
+		}
+	}
+	if s.hls != nil {
+		s.hls.Close()
+	}
+	if s.channels != nil {
+		s.channels.Close()
+	}
+	if s.hub != nil {
+		s.hub.Close()
+	}
+	var errs []error
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"tongxiang/configs"
+	"tongxiang/internal/server"
+)
+
+// flags parses what a command takes; anything else is wrong use.
+func flags(name string, args []string, define func(*flag.FlagSet)) error {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	define(fs)
+	if err := fs.Parse(args); err != nil {
+		return fmt.Errorf("%w: %s: %w", errUsage, name, err)
+	}
+	if fs.NArg() > 0 {
+		return fmt.Errorf("%w: %s: unexpected %q", errUsage, name, fs.Arg(0))
+	}
+	return nil
+}
+
+func serve(ctx context.Context, args []string, out io.Writer) error {
+	var path string
+	if err := flags("serve", args, func(fs *flag.FlagSet) { fs.StringVar(&path, "config", "", "") }); err != nil {
+		return err
+	}
+	cfg, err := load(path)
+	if err != nil {
+		return err
+	}
+	log := logger(cfg.Log)
+	s, err := server.New(ctx, cfg, version, log)
+	if err != nil {
+		return err
+	}
+	announce(out, s)
+	err = s.Run(ctx)
+	log.Info("stopping")
+	return errors.Join(err, s.Close())
+}
+
+// announce prints where to go and, at the first start, as whom.
+func announce(out io.Writer, s *server.Server) {
+	plain, secure := s.Addresses()
+	fmt.Fprintf(out, "\n通乡 Tongxiang %s\n\n", version)
+	if plain != nil {
+		base := "http://" + host(plain)
+		fmt.Fprintf(out, "  首页 home:       %s/\n  会议 meetings:   %s/meetings/{id}\n  终端机 kiosk:    %s/kiosk\n  控制台 console:  %s/console\n", base, base, base, base)
+	}
+	if secure != nil {
+		fmt.Fprintf(out, "  加密 encrypted:  https://%s/\n", host(secure))
+	}
+	if s.First.Name != "" {
+		fmt.Fprintf(out, "\n  首次启动，已创建管理员；密码只显示这一次。\n  First start: this account was made; the password is shown only now.\n\n  administrator: %s\n  password: %s\n", s.First.Name, s.First.Password)
+	}
+	fmt.Fprintln(out)
+}
+
+// host returns an address that can be opened on this machine.
+func host(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return a.String()
+	}
+	if t.IP.IsUnspecified() {
+		return fmt.Sprintf("localhost:%d", t.Port)
+	}
+	return t.String()
+}
+
+func check(args []string, out io.Writer) error {
+	var path string
+	if err := flags("check", args, func(fs *flag.FlagSet) { fs.StringVar(&path, "config", "", "") }); err != nil {
+		return err
+	}
+	if path == "" {
+		return fmt.Errorf("%w: check needs --config FILE", errUsage)
+	}
+	cfg, err := configs.Load(path, os.Environ())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s is valid: %d channels, data in %s\n", path, len(cfg.Channels), cfg.Data)
+	return nil
+}
+
+// healthcheck asks the server of this configuration whether it lives.
+func healthcheck(ctx context.Context, args []string) error {
+	var path string
+	if err := flags("healthcheck", args, func(fs *flag.FlagSet) { fs.StringVar(&path, "config", "", "") }); err != nil {
+		return err
+	}
+	cfg, err := load(path)
+	if err != nil {
+		return err
+	}
+	scheme, listen := "http", cfg.HTTP.Listen
+	if listen == "" {
+		scheme, listen = "https", cfg.HTTPS.Listen
+	}
+	hostPart, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("healthcheck: %w", err)
+	}
+	if hostPart == "" {
+		hostPart = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(hostPart, port)+"/healthz", nil)
+	if err != nil {
+		return fmt.Errorf("healthcheck: %w", err)
+	}
+	// The question is whether the process answers, on this machine; its certificate is for other names.
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("healthcheck: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("healthcheck: the server answers %s", res.Status)
+	}
+	return nil
+}
