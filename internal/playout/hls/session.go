@@ -30,6 +30,7 @@ type session struct {
 	changed chan struct{} // closed when a part is finished
 	err     error         // why the session ended or cannot begin
 	live    bool          // the source was published when last looked
+	caught  bool          // what the rings held has been segmented
 }
 
 func newSession(s *Server, name stream.Name) *session {
@@ -67,9 +68,14 @@ func (x *session) run(ctx context.Context) error {
 func (x *session) follow(ctx context.Context, name stream.Name) error {
 	f := feed.Open(x.server.hub, name, feed.Options{Accept: Playable, From: stream.AtOldest, Drops: &x.drops})
 	defer f.Close()
+	began := time.Now()
 	for {
 		x.seen(f.Published())
-		wait, cancel := context.WithTimeout(ctx, idleCheck)
+		patience := idleCheck
+		if !x.caughtUp(time.Since(began) > catchUpAtMost) {
+			patience = lull
+		}
+		wait, cancel := context.WithTimeout(ctx, patience)
 		e, err := f.Next(wait)
 		cancel()
 		switch {
@@ -78,6 +84,7 @@ func (x *session) follow(ctx context.Context, name stream.Name) error {
 		case x.server.clock.Now()-x.asked.Load() > int64(idleAfter):
 			return errIdle
 		case err != nil: // nothing came
+			x.caughtUp(true)
 			if len(f.Tracks()) == 0 && len(f.Refused()) > 0 {
 				if err := x.moved(ctx, name); err != nil {
 					return err
@@ -110,6 +117,26 @@ func (x *session) moved(ctx context.Context, name stream.Name) error {
 		return errMoved
 	}
 	return nil
+}
+
+// A session begins with what the rings hold, which comes without a pause. The
+// first lull means that it has caught up with the source; a source without lulls
+// is caught up with soon enough.
+const (
+	lull          = 15 * time.Millisecond
+	catchUpAtMost = time.Second
+)
+
+// caughtUp reports whether the playlist has reached the present, and with now set
+// says so. Before that nobody is answered: a player would begin in the past.
+func (x *session) caughtUp(now bool) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if now && !x.caught {
+		x.caught = true
+		x.publish()
+	}
+	return x.caught
 }
 
 func (x *session) seen(live bool) {
@@ -178,5 +205,5 @@ func (x *session) wait(ctx context.Context, ready func() bool) error {
 
 // started reports whether a player can begin. The caller holds mu.
 func (x *session) started() bool {
-	return len(x.mux.win.segments) > 0 && x.mux.win.segments[0].complete
+	return x.caught && len(x.mux.win.segments) > 0 && x.mux.win.segments[0].complete
 }
