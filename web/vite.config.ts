@@ -9,11 +9,7 @@ const page = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
 // One entry per page: the kiosk and the meeting room must not pay for the console's component kit.
 export default defineConfig({
-  plugins: [
-    vue(),
-    Components({ dts: false, dirs: [], resolvers: [ElementPlusResolver()] }),
-    ElementPlus({}),
-  ],
+  plugins: [vue(), Components({ dts: false, dirs: [], resolvers: [ElementPlusResolver()] }), ElementPlus({})],
   define: {
     // Messages are compiled at run time by interpretation, never by new Function: the pages' CSP forbids eval.
     __INTLIFY_JIT_COMPILATION__: true,

@@ -46,7 +46,10 @@ interface Call {
 type Answer = (call: Call) => Response | Promise<Response>
 
 const created = (n = 1) =>
-  new Response(remote, { status: 201, headers: { Location: `/whep/resources/${n}`, 'Content-Type': 'application/sdp' } })
+  new Response(remote, {
+    status: 201,
+    headers: { Location: `/whep/resources/${n}`, 'Content-Type': 'application/sdp' },
+  })
 const fragment = () => new Response('a=ice-ufrag:su2\r\na=ice-pwd:sp2\r\n', { status: 200 })
 
 function setUp(answers: Partial<Record<string, Answer>> = {}) {
@@ -77,7 +80,9 @@ function setUp(answers: Partial<Record<string, Answer>> = {}) {
         calls.push(call)
         const answer = answers[call.method]
         if (answer) return Promise.resolve().then(() => answer(call))
-        return Promise.resolve(call.method === 'POST' ? created() : call.method === 'PATCH' ? fragment() : new Response())
+        return Promise.resolve(
+          call.method === 'POST' ? created() : call.method === 'PATCH' ? fragment() : new Response(),
+        )
       }) as typeof fetch,
       random: () => 0.5,
     },
@@ -104,7 +109,10 @@ describe('MediaConnection', () => {
     const t = setUp()
     await t.connected()
     expect(t.calls[0]).toMatchObject({ method: 'POST', url: '/whep/meetings/42', body: local })
-    expect(t.calls[0]?.headers).toMatchObject({ Authorization: 'Bearer secret', 'Content-Type': 'application/sdp' })
+    expect(t.calls[0]?.headers).toMatchObject({
+      Authorization: 'Bearer secret',
+      'Content-Type': 'application/sdp',
+    })
     expect(t.states).toEqual(['connecting', 'connected'])
   })
 

@@ -107,7 +107,11 @@ export class MediaConnection {
       const location = this.location
       this.location = ''
       this.deps
-        .fetch(location, { method: 'DELETE', headers: { Authorization: `Bearer ${this.token}` }, keepalive: true })
+        .fetch(location, {
+          method: 'DELETE',
+          headers: { Authorization: `Bearer ${this.token}` },
+          keepalive: true,
+        })
         .catch(() => undefined) // the server forgets a silent session by itself
     }
   }
@@ -126,7 +130,13 @@ export class MediaConnection {
     try {
       this.options.prepare(peer)
       await peer.setLocalDescription(await peer.createOffer())
-      const response = await this.request(endpoint.url, 'POST', endpoint.token, 'application/sdp', sdpOf(peer))
+      const response = await this.request(
+        endpoint.url,
+        'POST',
+        endpoint.token,
+        'application/sdp',
+        sdpOf(peer),
+      )
       if (generation !== this.generation) {
         this.forget(response, endpoint)
         return

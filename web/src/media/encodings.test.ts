@@ -25,7 +25,10 @@ describe('cameraEncodings', () => {
   })
 
   it('gives each larger layer more bits', () => {
-    for (const size of [{ width: 1280, height: 720 }, { width: 640, height: 480 }]) {
+    for (const size of [
+      { width: 1280, height: 720 },
+      { width: 640, height: 480 },
+    ]) {
       const rates = cameraEncodings(size).map((e) => e.maxBitrate)
       expect([...rates].sort((a, b) => a - b)).toEqual(rates)
     }

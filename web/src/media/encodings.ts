@@ -53,7 +53,10 @@ export function screenEncodings(): Encoding[] {
  * Sets `active` by the layers that somebody wants, in place; says whether anything changed. A single layer is never
  * paused: it has no rid, and muting the camera is another matter.
  */
-export function applyLayers(encodings: { rid?: string; active?: boolean }[], wanted: readonly Rid[]): boolean {
+export function applyLayers(
+  encodings: { rid?: string; active?: boolean }[],
+  wanted: readonly Rid[],
+): boolean {
   if (encodings.length < 2) return false
   let changed = false
   for (const encoding of encodings) {

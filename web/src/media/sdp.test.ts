@@ -47,7 +47,12 @@ describe('preferences', () => {
       mimeType,
       clockRate: 48000,
     }))
-    expect(preferRed(codecs).map((c) => c.mimeType)).toEqual(['audio/red', 'audio/opus', 'audio/G722', 'audio/PCMU'])
+    expect(preferRed(codecs).map((c) => c.mimeType)).toEqual([
+      'audio/red',
+      'audio/opus',
+      'audio/G722',
+      'audio/PCMU',
+    ])
   })
 
   it('put H.264 constrained baseline, mode 1, first and lose nothing', () => {
@@ -78,7 +83,9 @@ describe('tuneOpus', () => {
   })
 
   it('replaces a refusal, adds a missing line, and is idempotent', () => {
-    expect(tuneOpus('a=rtpmap:96 opus/48000/2\r\na=fmtp:96 usedtx=0')).toContain('a=fmtp:96 usedtx=1;useinbandfec=1')
+    expect(tuneOpus('a=rtpmap:96 opus/48000/2\r\na=fmtp:96 usedtx=0')).toContain(
+      'a=fmtp:96 usedtx=1;useinbandfec=1',
+    )
     const added = tuneOpus('a=rtpmap:96 opus/48000/2\r\n')
     expect(added).toBe('a=rtpmap:96 opus/48000/2\r\na=fmtp:96 usedtx=1;useinbandfec=1\r\n')
     expect(tuneOpus(added)).toBe(added)
@@ -99,7 +106,10 @@ describe('an ICE restart', () => {
   })
 
   it('puts the new credentials into every m-line of the old answer and keeps the rest', () => {
-    const spliced = spliceIce(answer, 'm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=ice-ufrag:srv2\r\na=ice-pwd:two\r\n')
+    const spliced = spliceIce(
+      answer,
+      'm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=ice-ufrag:srv2\r\na=ice-pwd:two\r\n',
+    )
     expect(spliced).toBe(answer.replaceAll('srv1', 'srv2').replaceAll('pwd:one', 'pwd:two'))
   })
 

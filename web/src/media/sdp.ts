@@ -56,7 +56,10 @@ export function tuneOpus(sdp: string): string {
     const type = match?.[1]
     if (!type || !types.has(type)) return line
     done.add(type)
-    const parameters = (match[2] ?? '').split(';').map((part) => part.trim()).filter((part) => part !== '')
+    const parameters = (match[2] ?? '')
+      .split(';')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
     for (const [key, value] of Object.entries(wanted)) {
       const at = parameters.findIndex((part) => part.startsWith(`${key}=`))
       if (at >= 0) parameters[at] = `${key}=${value}`

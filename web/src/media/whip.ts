@@ -21,7 +21,11 @@ export interface WhipOptions {
 
 export class WhipPublisher {
   private readonly connection: MediaConnection
-  private readonly tracks: Record<Source, MediaStreamTrack | null> = { audio: null, camera: null, screen: null }
+  private readonly tracks: Record<Source, MediaStreamTrack | null> = {
+    audio: null,
+    camera: null,
+    screen: null,
+  }
   private senders: Partial<Record<Source, RTCRtpSender>> = {}
   private layers: readonly Rid[] | null = null
   private encodingCount = 0

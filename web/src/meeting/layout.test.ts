@@ -4,8 +4,18 @@ import { arrange, grid, stageOf, stepFor, tiles, viewOf, type Rect } from './lay
 import type { Room } from './state'
 
 const person = (id: string): Participant => ({
-  id, name: id, role: 'member', connected: true, encoder: false, publishing: true, muted: false, muted_by_chair: false,
-  camera: true, screen: false, hand: false, joined_at: '',
+  id,
+  name: id,
+  role: 'member',
+  connected: true,
+  encoder: false,
+  publishing: true,
+  muted: false,
+  muted_by_chair: false,
+  camera: true,
+  screen: false,
+  hand: false,
+  joined_at: '',
 })
 
 function room(ids: string[], slots: [participant: string, label?: 'video' | 'screen'][] = []): Room {
@@ -21,7 +31,12 @@ function room(ids: string[], slots: [participant: string, label?: 'video' | 'scr
     self_unmute: true,
     chat: [],
     video: slots.map(([participant, label = 'video'], slot): VideoSlot => ({
-      slot, mid: `${slot}`, participant, label: participant ? label : '', live: participant !== '', layer: 0,
+      slot,
+      mid: `${slot}`,
+      participant,
+      label: participant ? label : '',
+      live: participant !== '',
+      layer: 0,
     })),
     audio: [],
     speaker: '',
@@ -39,7 +54,8 @@ function inside(rects: Iterable<Rect>, width: number, height: number): void {
   }
   for (const [i, a] of all.entries()) {
     for (const b of all.slice(i + 1)) {
-      const apart = a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y
+      const apart =
+        a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y
       expect(apart, `${JSON.stringify(a)} overlaps ${JSON.stringify(b)}`).toBe(true)
     }
   }
@@ -47,7 +63,9 @@ function inside(rects: Iterable<Rect>, width: number, height: number): void {
 
 describe('tiles', () => {
   it('shows the screen first, then oneself, then the others in joining order', () => {
-    const keys = tiles(room(['wang', 'me', 'zhao', 'sun'], [['zhao'], ['wang', 'screen'], ['wang'], ['']])).map((t) => t.key)
+    const keys = tiles(
+      room(['wang', 'me', 'zhao', 'sun'], [['zhao'], ['wang', 'screen'], ['wang'], ['']]),
+    ).map((t) => t.key)
     expect(keys).toEqual(['wang/screen', 'me/video', 'wang/video', 'zhao/video', 'sun/video'])
   })
 
@@ -62,7 +80,12 @@ describe('tiles', () => {
 })
 
 describe('grid', () => {
-  for (const [width, height] of [[1366, 640], [390, 700], [360, 500], [1920, 1000]] as const) {
+  for (const [width, height] of [
+    [1366, 640],
+    [390, 700],
+    [360, 500],
+    [1920, 1000],
+  ] as const) {
     it(`fits 1 to 49 tiles into ${width}x${height} without overlap`, () => {
       for (let n = 1; n <= 49; n++) {
         const rects = grid(n, width, height)
@@ -83,7 +106,10 @@ describe('grid', () => {
 describe('arrange', () => {
   it('gives the stage most of the room and keeps the others visible', () => {
     const all = tiles(room(['wang', 'me', 'zhao'], [['wang', 'screen'], ['wang'], ['zhao']]))
-    for (const [width, height] of [[1366, 640], [390, 700]] as const) {
+    for (const [width, height] of [
+      [1366, 640],
+      [390, 700],
+    ] as const) {
       const { places, hidden } = arrange(all, stageOf(all, ''), width, height)
       inside(places.values(), width, height)
       const stage = places.get('wang/screen')

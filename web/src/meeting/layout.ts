@@ -60,19 +60,20 @@ export function tiles(room: Room): Tile[] {
 
 const ratio = 16 / 9
 
-/** Equal tiles of 16:9 in `width` x `height`, as large as possible, centred, the last row too. */
+/** Equal tiles of 16:9, or of 4:3 in an upright window, as large as possible, centred, the last row too. */
 export function grid(count: number, width: number, height: number, gap = 8): Rect[] {
   if (count <= 0 || width <= 0 || height <= 0) return []
+  const shape = height > width ? 4 / 3 : ratio
   let best = { columns: 1, tile: 0 }
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns)
     const byWidth = (width - gap * (columns - 1)) / columns
-    const byHeight = ((height - gap * (rows - 1)) / rows) * ratio
+    const byHeight = ((height - gap * (rows - 1)) / rows) * shape
     const tile = Math.min(byWidth, byHeight)
     if (tile > best.tile) best = { columns, tile }
   }
   const tileWidth = Math.floor(best.tile)
-  const tileHeight = Math.floor(best.tile / ratio)
+  const tileHeight = Math.floor(best.tile / shape)
   const rows = Math.ceil(count / best.columns)
   const top = Math.floor((height - rows * tileHeight - (rows - 1) * gap) / 2)
   return Array.from({ length: count }, (_, index) => {
@@ -99,7 +100,13 @@ export interface Arrangement {
 const smallest = { width: 150, height: 84 }
 
 /** Places the tiles; `stage` is the key of the one that is shown large, or ''. */
-export function arrange(all: readonly Tile[], stage: string, width: number, height: number, gap = 8): Arrangement {
+export function arrange(
+  all: readonly Tile[],
+  stage: string,
+  width: number,
+  height: number,
+  gap = 8,
+): Arrangement {
   const places = new Map<string, Rect>()
   if (width <= 0 || height <= 0) return { places, hidden: all.length }
   const staged = all.find((tile) => tile.key === stage)

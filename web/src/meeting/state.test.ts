@@ -40,15 +40,33 @@ describe('reduce', () => {
   it('applies the events of docs/protocol.md one after the other', () => {
     let room: Room | null = seated()
     const order = [
-      'joined', 'left', 'disconnected', 'resumed', 'muted', 'unmute_requested', 'muted_all', 'camera', 'screen', 'hand',
-      'chat', 'role', 'publishing', 'ended',
+      'joined',
+      'left',
+      'disconnected',
+      'resumed',
+      'muted',
+      'unmute_requested',
+      'muted_all',
+      'camera',
+      'screen',
+      'hand',
+      'chat',
+      'role',
+      'publishing',
+      'ended',
     ]
     for (const kind of order) room = reduce(room, example(`event ${kind}`))
     if (!room) throw new Error('no room')
     expect(room.seq).toBe(33)
     expect(room.participants.map((p) => p.id)).toEqual(['wang', 'zhao', 'li'])
     expect(find(room, 'li')).toMatchObject({
-      connected: true, role: 'chair', muted: true, muted_by_chair: false, camera: false, publishing: true, hand: true,
+      connected: true,
+      role: 'chair',
+      muted: true,
+      muted_by_chair: false,
+      camera: false,
+      publishing: true,
+      hand: true,
       hand_at: '2026-11-24T01:03:09.000Z',
     })
     expect(find(room, 'wang')).toMatchObject({ muted: false, screen: false })
@@ -57,14 +75,22 @@ describe('reduce', () => {
     expect(room.mute_all).toBe(true)
     expect(room.hands).toEqual(['zhao', 'li'])
     expect(room.chat.at(-1)).toEqual({
-      seq: 30, at: '2026-11-24T01:03:10.000Z', from: 'li', name: '李庄镇', text: '三号会场听不到声音',
+      seq: 30,
+      at: '2026-11-24T01:03:10.000Z',
+      from: 'li',
+      name: '李庄镇',
+      text: '三号会场听不到声音',
     })
   })
 
   it('does not change the state it was given', () => {
     const room = seated()
     const before = structuredClone(room)
-    after(room, { kind: 'left', participant: 'wang', reason: 'left' }, { kind: 'muted_all', muted: true, self_unmute: true, by: 'wang' })
+    after(
+      room,
+      { kind: 'left', participant: 'wang', reason: 'left' },
+      { kind: 'muted_all', muted: true, self_unmute: true, by: 'wang' },
+    )
     expect(room).toEqual(before)
   })
 
@@ -106,14 +132,21 @@ describe('reduce', () => {
       { kind: 'role', participant: 'wang', role: 'viewer', by: 'li' },
       { kind: 'role', participant: 'zhao', role: 'viewer', by: 'li' },
     )
-    expect(find(room, 'wang')).toMatchObject({ role: 'viewer', muted: true, camera: false, screen: false, hand: false })
+    expect(find(room, 'wang')).toMatchObject({
+      role: 'viewer',
+      muted: true,
+      camera: false,
+      screen: false,
+      hand: false,
+    })
     expect(room.screen).toBe('')
     expect(room.hands).toEqual([])
   })
 
   it('keeps the last 100 messages', () => {
     let room = seated()
-    for (let i = 0; i < 120; i++) room = after(room, { kind: 'chat', from: 'li', name: '李庄镇', text: `${i}` })
+    for (let i = 0; i < 120; i++)
+      room = after(room, { kind: 'chat', from: 'li', name: '李庄镇', text: `${i}` })
     expect(room.chat.length).toBe(100)
     expect(room.chat.at(-1)?.text).toBe('119')
   })

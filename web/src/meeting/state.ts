@@ -65,8 +65,10 @@ function change(room: Room, id: string, to: (participant: Participant) => Partic
   return { ...room, participants: room.participants.map((p) => (p.id === id ? to(p) : p)) }
 }
 
-function withoutHand({ hand_at: _gone, ...participant }: Participant): Participant {
-  return { ...participant, hand: false }
+function withoutHand(participant: Participant): Participant {
+  const lowered = { ...participant, hand: false }
+  delete lowered.hand_at
+  return lowered
 }
 
 function applyEvent(room: Room, { event, at, seq }: EventMessage): Room {

@@ -66,7 +66,11 @@ export async function api<T>(
     })
   } catch (cause) {
     if (signal?.aborted) throw cause
-    throw new ApiError(0, codeOffline, storedLanguage() === 'en' ? 'The server cannot be reached.' : '无法连接服务器。')
+    throw new ApiError(
+      0,
+      codeOffline,
+      storedLanguage() === 'en' ? 'The server cannot be reached.' : '无法连接服务器。',
+    )
   }
   if (!response.ok) throw await problemOf(response)
   if (response.status === 204) return undefined as T

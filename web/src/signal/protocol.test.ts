@@ -45,7 +45,11 @@ describe('decode', () => {
   })
 
   it('takes null as an empty list', () => {
-    expect(decode('{"type":"slots","video":null,"audio":null}')).toEqual({ type: 'slots', video: [], audio: [] })
+    expect(decode('{"type":"slots","video":null,"audio":null}')).toEqual({
+      type: 'slots',
+      video: [],
+      audio: [],
+    })
   })
 
   for (const bad of [
@@ -77,7 +81,21 @@ describe('what the page sends', () => {
         .filter((example) => example.direction === 'c2s')
         .map((example) => (JSON.parse(example.body) as { type: string }).type),
     )
-    const sent = ['hello', 'pong', 'mute', 'mute_all', 'camera', 'screen', 'hand', 'chat', 'view', 'role', 'media', 'leave', 'end']
+    const sent = [
+      'hello',
+      'pong',
+      'mute',
+      'mute_all',
+      'camera',
+      'screen',
+      'hand',
+      'chat',
+      'view',
+      'role',
+      'media',
+      'leave',
+      'end',
+    ]
     expect(sent.filter((type) => !shown.has(type))).toEqual([])
   })
 })

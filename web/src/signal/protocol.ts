@@ -341,7 +341,12 @@ function eventBody(value: unknown): EventBody {
     case 'screen':
       return { kind, participant: text(f, 'participant'), on: flag(f, 'on'), by: optionalText(f, 'by') }
     case 'hand':
-      return { kind, participant: text(f, 'participant'), raised: flag(f, 'raised'), by: optionalText(f, 'by') }
+      return {
+        kind,
+        participant: text(f, 'participant'),
+        raised: flag(f, 'raised'),
+        by: optionalText(f, 'by'),
+      }
     case 'chat':
       return { kind, from: text(f, 'from'), name: text(f, 'name'), text: text(f, 'text') }
     case 'role':
@@ -399,7 +404,9 @@ export function decode(frame: string): ServerMessage {
     case 'layers':
       return {
         type,
-        active: list(f, 'active', itemText).filter((rid): rid is Rid => rid === 'q' || rid === 'h' || rid === 'f'),
+        active: list(f, 'active', itemText).filter(
+          (rid): rid is Rid => rid === 'q' || rid === 'h' || rid === 'f',
+        ),
       }
     case 'media':
       return { type, media: media(f['media']) }

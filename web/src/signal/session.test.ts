@@ -35,7 +35,14 @@ const welcome = (seq = 5, resume = 'r1') => ({
   seq,
   meeting: { id: '42', title: '例会' },
   state: { participants: [], hands: [], screen: '', mute_all: false, self_unmute: true, chat: [] },
-  media: { whip: '/whip/meetings/42', whep: '/whep/meetings/42', token: 't', expires: '', video_slots: 4, audio_slots: 3 },
+  media: {
+    whip: '/whip/meetings/42',
+    whep: '/whep/meetings/42',
+    token: 't',
+    expires: '',
+    video_slots: 4,
+    audio_slots: 3,
+  },
 })
 const event = (seq: number) => ({
   type: 'event',
