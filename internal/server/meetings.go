@@ -2,26 +2,141 @@ package server
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"net/http"
 	"time"
 
 	"tongxiang/internal/api"
+	"tongxiang/internal/auth"
 	"tongxiang/internal/store"
+	"tongxiang/internal/stream"
+	"tongxiang/signaling"
+	"tongxiang/signaling/meeting"
 )
 
-// closedMeetings ends meetings in which nobody can sit yet: this node has no
-// media for them.
-type closedMeetings struct{ store *store.Store }
+// mediaTokenTTL is how long a participant's WHIP and WHEP may begin after a
+// welcome; the page gets a new token before it ends.
+const mediaTokenTTL = 12 * time.Hour
 
-// Live returns nobody.
-func (closedMeetings) Live(string) []api.Participant { return nil }
+// buildMeetings joins the signalling to the store and the accounts.
+func (s *Server) buildMeetings(key []byte) error {
+	// A key of its own, so that a resume token is never a bearer token.
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("resume"))
+	var err error
+	s.signaling, err = signaling.New(signaling.Config{
+		Authenticate: s.identify,
+		Meeting:      s.meetingInfo,
+		Append:       s.appendEvents,
+		Load:         s.loadEvents,
+		Ended:        s.meetingEnded,
+		MediaToken:   s.mediaToken,
+		Key:          mac.Sum(nil),
+	}, s.log.With("part", "signaling"))
+	return err
+}
 
-// End closes the meeting in the store.
-func (c closedMeetings) End(ctx context.Context, id string) error {
-	m, err := c.store.Meeting(ctx, id)
+// identify says who enters a meeting, and as what.
+func (s *Server) identify(r *http.Request, meetingID string) (signaling.Identity, error) {
+	p, err := s.auth.Authenticate(r)
+	if err != nil {
+		return signaling.Identity{}, err
+	}
+	if !p.May(auth.Watch, stream.Programme(meetingID)) {
+		return signaling.Identity{}, auth.ErrForbidden
+	}
+	name := p.Display
+	if name == "" {
+		name = p.Name
+	}
+	return signaling.Identity{User: p.ID, Name: name, Role: meeting.RoleOf(string(p.Role))}, nil
+}
+
+func (s *Server) meetingInfo(ctx context.Context, id string) (signaling.Info, error) {
+	m, err := s.store.Meeting(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return signaling.Info{}, errNoStream.Because(err)
+	}
+	if err != nil {
+		return signaling.Info{}, err
+	}
+	return signaling.Info{ID: m.ID, Title: m.Title, Ended: m.Closed != nil}, nil
+}
+
+func (s *Server) appendEvents(ctx context.Context, id string, events []signaling.Record) error {
+	rows := make([]store.MeetingEvent, len(events))
+	for i, e := range events {
+		rows[i] = store.MeetingEvent{Meeting: id, Seq: e.Seq, At: e.At, Kind: e.Kind, Data: e.Data}
+	}
+	return s.store.AppendMeetingEvents(ctx, id, rows)
+}
+
+func (s *Server) loadEvents(ctx context.Context, id string) ([]signaling.Record, error) {
+	rows, err := s.store.MeetingEvents(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]signaling.Record, len(rows))
+	for i, e := range rows {
+		out[i] = signaling.Record{Seq: e.Seq, At: e.At, Kind: e.Kind, Data: e.Data}
+	}
+	return out, nil
+}
+
+// meetingEnded closes the meeting in the store; its log says so already.
+func (s *Server) meetingEnded(ctx context.Context, id string) error {
+	m, err := s.store.Meeting(ctx, id)
 	if err != nil {
 		return err
 	}
 	now := time.Now().UTC()
 	m.Closed = &now
-	return c.store.UpdateMeeting(ctx, m)
+	return s.store.UpdateMeeting(ctx, m)
+}
+
+// mediaToken lets one participant publish and watch as himself, and nothing else.
+func (s *Server) mediaToken(meetingID string, participant meeting.ID, publish bool) (string, time.Time, error) {
+	role := auth.Viewer
+	if publish {
+		role = auth.Member
+	}
+	return s.auth.MediaToken(auth.TokenRequest{
+		Subject: string(participant), Role: role, TTL: mediaTokenTTL,
+		Stream: string(stream.Participant(meetingID, string(participant))),
+	})
+}
+
+// liveMeetings is what the API sees of the meetings that people sit in.
+type liveMeetings struct{ signaling *signaling.Service }
+
+// Live returns who is connected now.
+func (l liveMeetings) Live(id string) []api.Participant {
+	snap, ok := l.signaling.Live(id)
+	if !ok {
+		return nil
+	}
+	var out []api.Participant
+	for _, p := range snap.Participants {
+		if p.Connected {
+			out = append(out, api.Participant{ID: string(p.ID), Name: p.Name, Role: string(p.Role)})
+		}
+	}
+	return out
+}
+
+// End closes a meeting for everybody.
+func (l liveMeetings) End(ctx context.Context, id string) error { return l.signaling.End(ctx, id) }
+
+// demoMeeting is the id of the meeting that a demo opens.
+const demoMeeting = "demo"
+
+// buildDemo convenes the demo meeting when it is not there.
+func (s *Server) buildDemo(ctx context.Context) error {
+	err := s.store.CreateMeeting(ctx, store.Meeting{ID: demoMeeting, Title: "演示会议", CreatedBy: "demo", Created: time.Now().UTC()})
+	if errors.Is(err, store.ErrConflict) {
+		return nil
+	}
+	return err
 }

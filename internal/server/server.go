@@ -28,6 +28,7 @@ import (
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
+	"tongxiang/signaling"
 	"tongxiang/web"
 )
 
@@ -44,6 +45,8 @@ type Server struct {
 	channels *ingest.Channels
 	table    *channelTable
 	hls      *hls.Server
+
+	signaling *signaling.Service
 
 	handler http.Handler
 	http    *listener
@@ -85,6 +88,11 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch}, s.hub, clock, log.With("part", "hls"))
+	if cfg.Demo.Enabled {
+		if err := s.buildDemo(ctx); err != nil {
+			return s, err
+		}
+	}
 	if err := s.buildHandler(); err != nil {
 		return s, err
 	}
@@ -98,6 +106,9 @@ func (s *Server) buildAuth(ctx context.Context) error {
 	}
 	s.auth, err = auth.New(s.store, key, auth.Config{SessionIdle: s.cfg.Sessions.TTL}, s.log.With("part", "auth"))
 	if err != nil {
+		return err
+	}
+	if err := s.buildMeetings(key); err != nil {
 		return err
 	}
 	name, password, created, err := s.auth.EnsureAdministrator(ctx)
@@ -118,9 +129,10 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: closedMeetings{s.store}, Features: s.features,
+		Channels: s.table, Meetings: liveMeetings{s.signaling}, Features: s.features,
 	}))
 	mux.Handle("/hls/", s.hls)
+	mux.Handle("/ws/", s.signaling.Handler())
 	mux.Handle("/healthz", http.HandlerFunc(s.healthz))
 	mux.Handle("/readyz", http.HandlerFunc(s.readyz))
 	mux.Handle("/metrics", s.metrics())
@@ -186,6 +198,9 @@ func (s *Server) Close() error {
 		if l != nil {
 			l.close()
 		}
+	}
+	if s.signaling != nil {
+		s.signaling.Close()
 	}
 	if s.hls != nil {
 		s.hls.Close()
