@@ -33,6 +33,7 @@ func (s *Server) buildMeetings(key []byte) error {
 		Load:         s.loadEvents,
 		Ended:        s.meetingEnded,
 		MediaToken:   s.mediaToken,
+		Media:        s.rooms.of,
 		Key:          mac.Sum(nil),
 	}, s.log.With("part", "signaling"))
 	return err
@@ -91,6 +92,7 @@ func (s *Server) meetingEnded(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	s.rooms.end(id)
 	now := time.Now().UTC()
 	m.Closed = &now
 	return s.store.UpdateMeeting(ctx, m)

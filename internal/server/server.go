@@ -28,6 +28,7 @@ import (
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
+	"tongxiang/sfu"
 	"tongxiang/signaling"
 	"tongxiang/web"
 )
@@ -46,6 +47,8 @@ type Server struct {
 	table    *channelTable
 	hls      *hls.Server
 
+	engine    *sfu.Engine
+	rooms     *rooms
 	signaling *signaling.Service
 
 	handler http.Handler
@@ -78,11 +81,19 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if s.store, err = store.Open(ctx, filepath.Join(cfg.Data, storeFile), log.With("part", "store")); err != nil {
 		return s, err
 	}
+	clock := media.NewClock()
+	s.hub = stream.NewHub(log.With("part", "hub"))
+	s.engine, err = sfu.New(sfu.Config{
+		UDP: cfg.WebRTC.UDP, TCP: cfg.WebRTC.TCP, Addresses: cfg.WebRTC.Addresses,
+		Authorize: s.authorizeMedia, Resolve: s.resolveWebRTC,
+	}, s.hub, clock, log.With("part", "sfu"))
+	if err != nil {
+		return s, fmt.Errorf("webrtc: %w", err)
+	}
+	s.rooms = &rooms{engine: s.engine, open: map[string]*roomMedia{}}
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
-	clock := media.NewClock()
-	s.hub = stream.NewHub(log.With("part", "hub"))
 	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{})
 	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
 		return s, err
@@ -133,6 +144,8 @@ func (s *Server) buildHandler() error {
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ws/", s.signaling.Handler())
+	mux.Handle("/whip/", s.engine.Handler())
+	mux.Handle("/whep/", s.engine.Handler())
 	mux.Handle("/healthz", http.HandlerFunc(s.healthz))
 	mux.Handle("/readyz", http.HandlerFunc(s.readyz))
 	mux.Handle("/metrics", s.metrics())
@@ -202,6 +215,12 @@ func (s *Server) Close() error {
 	if s.signaling != nil {
 		s.signaling.Close()
 	}
+	var errs []error
+	if s.engine != nil {
+		s.rooms.close()
+		errs = append(errs, s.engine.Close())
+		s.rooms.running.Wait()
+	}
 	if s.hls != nil {
 		s.hls.Close()
 	}
@@ -211,7 +230,6 @@ func (s *Server) Close() error {
 	if s.hub != nil {
 		s.hub.Close()
 	}
-	var errs []error
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
