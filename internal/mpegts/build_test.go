@@ -83,8 +83,8 @@ func pesHead(id byte, pts, dts int64) []byte {
 	return h
 }
 
-// table makes a long section with a right CRC.
-func table(id byte, ext uint16, version, number, last byte, body []byte) []byte {
+// longSection makes a long section with a right CRC.
+func longSection(id byte, ext uint16, version, number, last byte, body []byte) []byte {
 	n := 5 + len(body) + 4
 	s := []byte{id, 0xB0 | byte(n>>8), byte(n), byte(ext >> 8), byte(ext), 0xC1 | version<<1, number, last}
 	s = append(s, body...)
@@ -97,7 +97,7 @@ func patOf(version byte, programmes ...patEntry) []byte {
 	for _, e := range programmes {
 		body = append(body, byte(e.program>>8), byte(e.program), 0xE0|byte(e.pid>>8), byte(e.pid))
 	}
-	return table(tablePAT, 1, version, 0, 0, body)
+	return longSection(tablePAT, 1, version, 0, 0, body)
 }
 
 type es struct {
@@ -112,7 +112,7 @@ func pmtOf(program uint16, version byte, pcr uint16, streams ...es) []byte {
 		body = append(body, s.typ, 0xE0|byte(s.pid>>8), byte(s.pid), 0xF0|byte(len(s.desc)>>8), byte(len(s.desc)))
 		body = append(body, s.desc...)
 	}
-	return table(tablePMT, program, version, 0, 0, body)
+	return longSection(tablePMT, program, version, 0, 0, body)
 }
 
 // heard collects what a demuxer says.
@@ -153,10 +153,10 @@ func mp2Frame(fill byte) []byte {
 	return f
 }
 
-// The parameter sets and the coded pictures of a 64×48 picture, made by x264.
+// The parameter sets of a picture of 64×48 with B-frames, made by x264.
 var (
-	testSPS = []byte{0x67, 0x42, 0xC0, 0x0A, 0xDA, 0x11, 0x8B, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0x28, 0xF1, 0x22, 0x6A}
-	testPPS = []byte{0x68, 0xCE, 0x0F, 0xC8}
+	testSPS = []byte{0x67, 0x64, 0x00, 0x0A, 0xAC, 0xD9, 0x44, 0x7B, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0x20, 0xF1, 0x22, 0x59, 0x60}
+	testPPS = []byte{0x68, 0xEB, 0xE3, 0xCB, 0x22, 0xC0}
 )
 
 // annex joins NAL units with start codes.
@@ -184,6 +184,13 @@ const (
 	testVideo = 0x101
 	testAudio = 0x102
 )
+
+// nulls writes null packets: what a demuxer that was just made needs to find its feet.
+func (b *builder) nulls() {
+	for range lockAfter {
+		b.packet(nullPID, false, bytes.Repeat([]byte{0xFF}, 184))
+	}
+}
 
 // programme writes PAT and PMT of H.264 and MP2.
 func (b *builder) programme() {

@@ -31,6 +31,9 @@ func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
 	var kind, structure byte
 	hasSequence, closed := false, false
 	for _, from := range units {
+		if from >= len(data) { // a start code inside the next one's zeros
+			continue
+		}
 		b := data[from:]
 		switch {
 		case b[0] == 0xB3:
@@ -78,6 +81,9 @@ func (s *mpeg2Syntax) header(p *pictures, data []byte, units []int) {
 	f := media.Format{Codec: media.MPEG2Video, ClockRate: Ticks, Profile: "MPEG-1"}
 	from, to := -1, len(data)
 	for _, at := range units {
+		if at >= len(data) {
+			continue
+		}
 		b := data[at+1:]
 		switch c := data[at]; {
 		case c == 0xB3 && len(b) >= 8:

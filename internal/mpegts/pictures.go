@@ -250,8 +250,7 @@ func (p *pictures) flush() {
 // nalUnits copies the NAL units of an access unit into memory of their own, without
 // those that keep rejects.
 func nalUnits(data []byte, units []int, keep func(first byte) bool) [][]byte {
-	total, count := 0, 0
-	each := func(f func([]byte)) {
+	each := func(f func(from, to int)) {
 		for i, from := range units {
 			to := len(data)
 			if i+1 < len(units) {
@@ -261,19 +260,25 @@ func nalUnits(data []byte, units []int, keep func(first byte) bool) [][]byte {
 				to--
 			}
 			if from < to && keep(data[from]) {
-				f(data[from:to])
+				f(from, to)
 			}
 		}
 	}
-	each(func(u []byte) { total += len(u); count++ })
+	count, first, last := 0, 0, 0
+	each(func(from, to int) {
+		if count == 0 {
+			first = from
+		}
+		last = to
+		count++
+	})
 	if count == 0 {
 		return nil
 	}
-	all, out := make([]byte, 0, total), make([][]byte, 0, count)
-	each(func(u []byte) {
-		n := len(all)
-		all = append(all, u...)
-		out = append(out, all[n:len(all):len(all)])
-	})
+	// One copy of the whole: what lies between the units is a few bytes, and where
+	// it is not, as with filler data, it is not kept long.
+	all := append([]byte(nil), data[first:last]...)
+	out := make([][]byte, 0, count)
+	each(func(from, to int) { out = append(out, all[from-first:to-first:to-first]) })
 	return out
 }

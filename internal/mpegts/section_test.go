@@ -12,7 +12,7 @@ func collect() (*sections, *[][]byte) {
 
 // sectionOf makes a section of a whole length.
 func sectionOf(id byte, n int) []byte {
-	return table(id, uint16(n), 0, 0, 0, bytes.Repeat([]byte{id}, n-12))
+	return longSection(id, uint16(n), 0, 0, 0, bytes.Repeat([]byte{id}, n-12))
 }
 
 // TestSectionsAreCutWhereverPacketsBegin lays sections of many lengths end to end,

@@ -11,7 +11,7 @@ func TestTextIsReadInTheTableThatItNames(t *testing.T) {
 		{"nothing", nil, ""},
 		{"plain", []byte("CCTV-1"), "CCTV-1"},
 		{"GB 2312", []byte("\x13CCTV-1\xd7\xdb\xba\xcf"), "CCTV-1综合"},
-		{"GB 18030 beyond GB 2312", []byte("\x13\x82\x30\xa2\x30\xd6\xd0"), "\u37d2中"},
+		{"GB 18030 beyond GB 2312", []byte("\x13\x81\x39\xee\x39\xd6\xd0"), "㐀中"},
 		{"UTF-8", []byte("\x15中央一套"), "中央一套"},
 		{"UCS-2", []byte("\x11\x4e\x2d\x59\x2e"), "中央"},
 		{"Big5", []byte("\x14\xb5\xd8\xb5\xf8"), "華視"},
