@@ -32,7 +32,7 @@ function freeUDP() {
 
 /** Builds the server once for a test file; returns the path. */
 export function build() {
-  if (process.env.TONGXIANG_BINARY) return process.env.TONGXIANG_BINARY
+  if (process.env.TONGXIANG_TEST_BINARY) return process.env.TONGXIANG_TEST_BINARY
   const path = join(mkdtempSync(join(tmpdir(), 'tongxiang-bin-')), 'tongxiang')
   execFileSync('go', ['build', '-o', path, '.'], { cwd: root, stdio: 'inherit', env: { ...process.env, CGO_ENABLED: '0' } })
   return path
