@@ -41,6 +41,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		cmd.Stderr = &tail{buf: &said}
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		cmd.WaitDelay = stopPatience
+		cmd.SysProcAttr = dieWithParent()
 		err := cmd.Run()
 		if ctx.Err() != nil {
 			break

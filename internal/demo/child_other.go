@@ -1,0 +1,8 @@
+//go:build !linux
+
+package demo
+
+import "syscall"
+
+// dieWithParent does nothing where the kernel has no such promise.
+func dieWithParent() *syscall.SysProcAttr { return nil }
