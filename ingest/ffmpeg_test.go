@@ -89,8 +89,10 @@ type house struct {
 	channels *Channels
 }
 
+// newHouse also makes the test parallel: such tests mostly wait for real time to pass.
 func newHouse(t *testing.T) *house {
 	t.Helper()
+	t.Parallel()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	hub := stream.NewHub(log)
 	h := &house{t, hub, NewChannels(hub, media.NewClock(), log, Options{})}

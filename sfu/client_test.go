@@ -171,6 +171,7 @@ func newClient(n *node, o clientOptions) *client {
 	s := webrtc.SettingEngine{LoggerFactory: pionLogs{slog.New(slog.DiscardHandler)}}
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetIPFilter(isLoopback)
+	s.DisableSRTPReplayProtection(true) // tests lose packets after they were received
 	if o.setting != nil {
 		o.setting(&s)
 	}
@@ -237,6 +238,7 @@ type testSource struct {
 	c      *client
 	track  *webrtc.TrackLocalStaticRTP
 	sender *webrtc.RTPSender
+	raw    webrtc.TrackLocalWriter
 	rid    string
 	seq    uint16
 	ts     uint32
@@ -271,16 +273,19 @@ func (c *client) addVideo(codec media.Codec, rids ...string) []*testSource {
 		if err != nil {
 			c.t.Fatal(err)
 		}
+		src := &testSource{c: c, track: tr, rid: rid, codec: codec, seq: 65000, level: -1, sent: map[uint16]*rtp.Packet{}}
+		local := tappedTrack{tr, src}
 		if i == 0 {
-			t, err := c.pc.AddTransceiverFromTrack(tr, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+			t, err := c.pc.AddTransceiverFromTrack(local, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
 			if err != nil {
 				c.t.Fatal(err)
 			}
 			sender = t.Sender()
-		} else if err := sender.AddEncoding(tr); err != nil {
+		} else if err := sender.AddEncoding(local); err != nil {
 			c.t.Fatal(err)
 		}
-		out = append(out, &testSource{c: c, track: tr, sender: sender, rid: rid, codec: codec, seq: 65000, level: -1, sent: map[uint16]*rtp.Packet{}})
+		src.sender = sender
+		out = append(out, src)
 	}
 	return out
 }

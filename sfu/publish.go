@@ -142,11 +142,7 @@ func (p *publication) receive(r remoteTrack) {
 		p.log.Warn("track without an m-line", "mid", r.mid, "rid", r.rid)
 		return
 	}
-	l := &layer{
-		p: p, label: line.label, index: layerIndex(line.rids, r.rid), rid: r.rid,
-		remote: r, video: line.kind == media.Video,
-		seqs: media.NewUnwrapper(16), stamps: media.NewUnwrapper(32),
-	}
+	l := newLayer(p, line, r)
 	p.mu.Lock()
 	if len(p.layers) >= maxLayers {
 		p.mu.Unlock()
@@ -172,6 +168,14 @@ func (p *publication) receive(r remoteTrack) {
 	l.ended = true
 	l.mu.Unlock()
 	p.poke()
+}
+
+func newLayer(p *publication, line mediaLine, r remoteTrack) *layer {
+	return &layer{
+		p: p, label: line.label, index: layerIndex(line.rids, r.rid), rid: r.rid,
+		remote: r, video: line.kind == media.Video,
+		seqs: media.NewUnwrapper(16), stamps: media.NewUnwrapper(32),
+	}
 }
 
 // line finds the m-line of an incoming stream.
@@ -243,6 +247,13 @@ func (l *layer) push(b []byte, repair bool, now int64) {
 		eng.drops.Add(stream.DropUnplayable, 1)
 		return
 	}
+	if !l.video && l.p.muted != nil && l.p.muted.Load() {
+		if newest && !repair {
+			l.pack.skip(seq) // what nobody may hear leaves no gap either
+		}
+		eng.drops.Add(stream.DropMuted, 1)
+		return
+	}
 	pk := l.slab.take(len(b))
 	l.mu.Lock()
 	if codec != l.codec {
@@ -259,10 +270,6 @@ func (l *layer) push(b []byte, repair bool, now int64) {
 	l.look.Inspect(pk)
 	if codec != l.codec {
 		l.open(codec)
-	}
-	if !l.video && l.p.muted != nil && l.p.muted.Load() {
-		eng.drops.Add(stream.DropMuted, 1)
-		return
 	}
 	if l.video && pk.SyncPoint() {
 		l.learn(pk)

@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -31,6 +32,9 @@ func readOffer(offer string, want string) ([]mediaLine, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(offer); err != nil {
 		return nil, errBadSDP.Because(err)
+	}
+	if !strings.HasPrefix(offer, "v=0\r\n") {
+		return nil, errBadSDP.Because(errors.New("no version line"))
 	}
 	if len(d.MediaDescriptions) > maxMedia {
 		return nil, errTooManyMedia

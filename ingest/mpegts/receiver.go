@@ -118,14 +118,38 @@ func clockStep(from, to int64) int64 {
 
 // service takes news about a service.
 func (r *receiver) service(s *core.Service) {
-	if r.chosen == nil && s.Known && r.suits(s) {
-		r.chosen, r.clocked = s, false
-		r.demux.Reselect()
+	if r.chosen == nil {
+		if o := r.choose(s); o != nil {
+			r.chosen, r.clocked = o, false
+			r.demux.Reselect()
+			s = o
+		}
 	}
 	if s == r.chosen {
 		r.publish()
 		r.report()
 	}
+}
+
+// choose returns the programme to bring in, now that s is known better, or nil.
+func (r *receiver) choose(s *core.Service) *core.Service {
+	if s.Known && r.suits(s) {
+		return s
+	}
+	if r.program != 0 {
+		return nil
+	}
+	// When all are known and none can be played, the reason of the first is wanted.
+	var first *core.Service
+	for _, o := range r.demux.Services() {
+		if !o.Known {
+			return nil
+		}
+		if first == nil && anyMedia(o) {
+			first = o
+		}
+	}
+	return first
 }
 
 func (r *receiver) suits(s *core.Service) bool {
@@ -137,9 +161,7 @@ func (r *receiver) suits(s *core.Service) bool {
 			return true
 		}
 	}
-	// Nothing to play in a multiplex of one programme: it is the one whose reason
-	// is wanted.
-	return len(r.demux.Services()) == 1 && anyMedia(s)
+	return false
 }
 
 func anyMedia(s *core.Service) bool {

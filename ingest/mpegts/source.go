@@ -62,6 +62,7 @@ func New(u *url.URL, program int) (*Source, error) {
 func (s *Source) Run(ctx context.Context, out *source.Output) error {
 	r := newReceiver(out, s.program)
 	err := s.open(ctx, s, out, r)
+	r.demux.Flush()
 	r.report()
 	if ctx.Err() != nil {
 		return ctx.Err()

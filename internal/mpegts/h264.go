@@ -80,8 +80,7 @@ func h264SetID(u []byte) uint32 {
 func (s *h264Syntax) changed(p *pictures) {
 	f, err := media.H264Format(s.sets)
 	if err != nil {
-		p.d.stats.BadUnits++
-		return
+		return // no SPS yet, or one that nobody can use
 	}
 	for _, u := range s.sets {
 		if media.H264Type(u) == media.H264SPS {
