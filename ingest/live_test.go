@@ -201,3 +201,21 @@ func TestSourceThatVanishesIsLostAndPlaysAgainOnTheSameTracks(t *testing.T) {
 		t.Error("the tracks are others than before: viewers had to begin anew")
 	}
 }
+
+func TestOneProgrammeOfManyIsChosen(t *testing.T) {
+	file := clip(t, 3, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "mp2",
+		"-map", "0:v", "-map", "1:a", "-map", "1:a", "-program", "title=甲:program_num=101:st=0:st=1", "-program", "title=乙:program_num=102:st=2")
+	h := newHouse(t)
+	h.add(ChannelConfig{ID: "first", Source: "file://" + file})
+	h.add(ChannelConfig{ID: "radio", Source: "file://" + file, Program: 102})
+	h.add(ChannelConfig{ID: "none", Source: "file://" + file, Program: 103})
+	s := h.wait("first", "live", func(s Status) bool { return s.State == Live && len(s.Formats) == 2 })
+	if s.Program != 101 || s.Service != "甲" {
+		t.Errorf("%+v", s)
+	}
+	s = h.wait("radio", "live", func(s Status) bool { return s.State == Live && len(s.Formats) == 1 })
+	if s.Program != 102 || s.Service != "乙" || s.Formats[0].Format.Codec != media.MPEGAudio {
+		t.Errorf("%+v", s)
+	}
+	h.wait("none", "lost", func(s Status) bool { return s.State == Lost && s.Reason.Code == "no_media" })
+}

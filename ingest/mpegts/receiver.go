@@ -29,6 +29,7 @@ const (
 type receiver struct {
 	out     *source.Output
 	program int
+	resumed bool // an earlier source wrote before this one
 	demux   *core.Demuxer
 	chosen  *core.Service
 	tracks  map[uint16]*trackState // by PID
@@ -49,7 +50,7 @@ type trackState struct {
 }
 
 func newReceiver(out *source.Output, program int) *receiver {
-	r := &receiver{out: out, program: program, tracks: make(map[uint16]*trackState)}
+	r := &receiver{out: out, program: program, tracks: make(map[uint16]*trackState), resumed: out.Latest() > 0}
 	r.demux = core.NewDemuxer(core.Handler{
 		Service: r.service,
 		Gone:    r.gone,
@@ -239,7 +240,7 @@ func (r *receiver) publish() {
 			r.tracks[pid] = have
 			continue
 		}
-		r.tracks[pid] = &trackState{stream: streams[i], track: t, fresh: r.out.Latest() > 0}
+		r.tracks[pid] = &trackState{stream: streams[i], track: t, fresh: r.resumed}
 	}
 	r.report()
 }
