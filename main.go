@@ -50,6 +50,7 @@ func main() {
 const usage = `
 tongxiang [serve] [--config FILE]    run; without FILE: defaults, and ./tongxiang.yaml if it is there
 tongxiang check --config FILE        0 if valid; else file:line: key: what is wrong
+tongxiang probe URL|FILE [--json]    what is in a transport stream or behind an RTSP address
 tongxiang token --subject NAME --role ROLE [--stream NAME] [--ttl 1h] [--config FILE]
 tongxiang user add --name NAME --role ROLE [--display TEXT] [--config FILE]    password from standard input
 tongxiang user passwd --name NAME [--config FILE]                              password from standard input
@@ -67,6 +68,8 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	switch command {
 	case "serve":
 		return serve(ctx, args, out)
+	case "probe":
+		return probe(ctx, args, out)
 	case "check":
 		return check(args, out)
 	case "token":

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"tongxiang/ingest"
+)
+
+// probe says what is in a transport stream or behind an RTSP address.
+func probe(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%w: probe needs a URL or a file", errUsage)
+	}
+	target, asJSON := args[0], false
+	if err := flags("probe", args[1:], func(fs *flag.FlagSet) { fs.BoolVar(&asJSON, "json", false, "") }); err != nil {
+		return err
+	}
+	report, err := ingest.Probe(ctx, target)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(report)
+	}
+	fmt.Fprintf(out, "%d packets, %.1f s, %d bit/s\n", report.Packets, report.Duration, int64(report.Bitrate))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, s := range report.Services {
+		fmt.Fprintf(w, "%d\t%s\t%s\tplayable: %v\t%s\n", s.ID, s.Name, s.Provider, s.Playable, s.Reason)
+		for _, st := range s.Streams {
+			fmt.Fprintf(w, "\tPID %d\t%s\t%s\t%d access units\n", st.PID, st.Codec, st.Language, st.AccessUnits)
+		}
+	}
+	return w.Flush()
+}
