@@ -119,6 +119,7 @@ type client struct {
 	pc       *webrtc.PeerConnection
 	location string
 	etag     string
+	edit     func(string) string // of the answer
 	up       chan struct{}
 }
 
@@ -204,6 +205,9 @@ func (c *client) post(kind, name, token string) {
 		c.t.Fatalf("%s %s: %s: %s", kind, name, resp.Status, body)
 	}
 	c.location, c.etag = resp.Header.Get("Location"), resp.Header.Get("ETag")
+	if c.edit != nil {
+		body = c.edit(body)
+	}
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: body}); err != nil {
 		c.t.Fatalf("answer: %v\n%s", err, body)
 	}

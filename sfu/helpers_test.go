@@ -3,6 +3,7 @@ package sfu
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"testing"
 
 	"github.com/chromedp/cdproto/runtime"
@@ -20,6 +21,8 @@ const (
 )
 
 func isLoopback(ip net.IP) bool { return ip.IsLoopback() && ip.To4() != nil }
+
+func port(p uint16) string { return strconv.Itoa(int(p)) }
 
 func pointer(r *webrtc.RTPReceiver) string { return fmt.Sprintf("%p", r) }
 

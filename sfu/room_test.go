@@ -126,6 +126,37 @@ func TestSlotFollowsItsAssignmentWithoutAGap(t *testing.T) {
 	}
 }
 
+func TestSlotOfSomebodyAbsentIsEmptyUntilHePublishes(t *testing.T) {
+	n := newNode(t, nil)
+	room := n.eng.Room("1")
+	log := follow(room)
+	cam, _, _ := participant(n, "a", media.H264, -1)
+	cam.play(videoStep, 0)
+	view := newClient(n, clientOptions{h264: true, vp8: true})
+	v, _ := view.receive(1, 0)
+	view.post("whep", "meetings/1", "z")
+	shows := func(source stream.Name) func() bool {
+		return func() bool {
+			e, ok := last(log, func(e VideoSlotChanged) bool { return e.Viewer == "z" && e.Slot == 0 })
+			return ok && e.Source == source
+		}
+	}
+	room.Assign("z", []VideoSlot{{Slot: 0, Source: name("a"), Label: stream.LabelVideo}})
+	until(t, "a's picture", shows(name("a")))
+	room.Assign("z", []VideoSlot{{Slot: 0, Source: name("b"), Label: stream.LabelVideo}})
+	until(t, "an empty slot instead of somebody else", shows(""))
+	later, _, c := participant(n, "b", media.VP8, -1)
+	later.play(videoStep, 0)
+	until(t, "b's picture", shows(name("b")))
+	at := v[0].count()
+	until(t, "more of it", func() bool { return v[0].count() > at+10 })
+	continuous(t, v[0].all())
+	if err := c.pc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "an empty slot again", shows(""))
+}
+
 func TestLoudestThreeFillTheAudioSlots(t *testing.T) {
 	n := newNode(t, nil)
 	room := n.eng.Room("1")

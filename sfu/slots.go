@@ -16,12 +16,14 @@ const (
 	joinAge      = 500 * ms
 	joinAgePlain = 3000 * ms
 	askAgain     = 1000 * ms
+	vacateAfter  = 1000 * ms
 )
 
 // feed is a track being followed for a slot.
 type feed struct {
 	track  *stream.Track
 	cursor *stream.Cursor[media.Packet]
+	source stream.Name
 	first  *media.Packet // read already, to see how old it is
 	began  bool          // something of it was sent
 	asked  int64         // when a key frame was last asked for
@@ -49,6 +51,7 @@ type slot struct {
 	src       *source      // nil: empty
 	cur, next *feed        // shown now; waited for
 	failed    *stream.Track
+	absent    int64         // since when the source has nothing to show; 0: it has
 	wanted    *stream.Track // the layer that would fit best
 	shown     shownAs
 
@@ -138,6 +141,7 @@ func (s *slot) choose(now int64) {
 	if want >= 0 {
 		s.wanted = tracks[want]
 	}
+	s.vacate(play < 0, now)
 	if play < 0 || (s.v.hold && s.video) {
 		s.drop(&s.next)
 		if s.v.hold && s.video {
@@ -156,6 +160,25 @@ func (s *slot) choose(now int64) {
 	}
 }
 
+// vacate empties a slot whose source has had nothing to show for a while: what it
+// showed before must not stand in for somebody else. A picture of the source's own
+// stays on the screen that long, so a publisher that reloads its page is not missed.
+func (s *slot) vacate(absent bool, now int64) {
+	switch {
+	case !absent || s.src == nil:
+		s.absent = 0
+	case s.absent == 0:
+		s.absent = now
+	case now-s.absent > vacateAfter:
+		if s.cur != nil && s.cur.source != s.src.name {
+			s.drop(&s.cur)
+		}
+		if s.cur == nil {
+			s.report(nil)
+		}
+	}
+}
+
 // follow opens a track for the slot. Where it starts depends on what is shown:
 // with a picture on the screen only live media may follow it.
 func (s *slot) follow(t *stream.Track, now int64) *feed {
@@ -169,7 +192,7 @@ func (s *slot) follow(t *stream.Track, now int64) *feed {
 		s.v.log.Warn("track cannot go out by WebRTC", "stream", s.src.name, "track", t.Label(), "err", err)
 		return nil
 	}
-	f := &feed{track: t, cursor: c}
+	f := &feed{track: t, cursor: c, source: s.src.name}
 	if !s.video || t.Info().Form == stream.Frames {
 		return f
 	}
@@ -189,7 +212,7 @@ func (s *slot) follow(t *stream.Track, now int64) *feed {
 				s.failed = t
 				return nil
 			}
-			f = &feed{track: t, cursor: live}
+			f = &feed{track: t, cursor: live, source: s.src.name}
 		}
 	}
 	t.RequestKeyFrame()
@@ -228,21 +251,17 @@ func (s *slot) drain(now int64) {
 func (s *slot) forward(p *media.Packet, now int64) {
 	f := s.cur
 	fresh := f.cursor.Gap() || !f.began
-	source := s.rw.source
-	if s.src != nil && (fresh || source == "") {
-		source = s.src.name
-	}
-	o, ok := s.rw.rewrite(p, f.track, source, fresh)
+	o, ok := s.rw.rewrite(p, f.track, f.source, fresh)
 	if !ok {
 		s.v.eng.drops.Add(stream.DropLate, 1)
 		return
 	}
 	if !f.began {
 		f.began = true
-		s.report(f.track)
+		s.report(f)
 	}
-	if _, known := s.v.bases[source]; !known && len(s.v.bases) < maxBases {
-		s.v.bases[source] = p.Arrival - int64(p.Time)
+	if _, known := s.v.bases[f.source]; !known && len(s.v.bases) < maxBases {
+		s.v.bases[f.source] = p.Arrival - int64(p.Time)
 	}
 	if f.track.Info().Form == stream.Frames {
 		if s.history == nil {
@@ -363,10 +382,10 @@ func (s *slot) senderReport(now int64) rtcp.Packet {
 }
 
 // report tells the room what the slot shows now.
-func (s *slot) report(t *stream.Track) {
+func (s *slot) report(f *feed) {
 	now := shownAs{}
-	if t != nil && s.src != nil {
-		now = shownAs{s.src.name, t.Label(), t.Layer(), t.Info().RID}
+	if f != nil {
+		now = shownAs{f.source, f.track.Label(), f.track.Layer(), f.track.Info().RID}
 	}
 	if now != s.shown {
 		s.shown = now

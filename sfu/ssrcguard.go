@@ -13,6 +13,7 @@ const (
 	maxGuarded    = 8192
 	guardForgets  = int64(60e9)
 	ssrcForgotten = int64(30e9)
+	guardSweep    = int64(1e9)
 )
 
 // ssrcGuard bounds how many RTP streams one address can make the layers below
@@ -21,6 +22,7 @@ const (
 type ssrcGuard struct {
 	mu    sync.Mutex
 	peers map[netip.AddrPort]*ssrcSet
+	sweep int64 // when the table may be swept next
 }
 
 type ssrcSet struct {
@@ -39,11 +41,15 @@ func (g *ssrcGuard) admit(from netip.AddrPort, ssrc uint32, now int64) bool {
 	defer g.mu.Unlock()
 	set := g.peers[from]
 	if set == nil {
-		if len(g.peers) >= maxGuarded {
+		if len(g.peers) >= maxGuarded && now >= g.sweep {
+			g.sweep = now + guardSweep
 			g.forget(now)
 		}
 		if len(g.peers) >= maxGuarded {
-			return false
+			// Forged senders fill the table, real ones are never so many. RTP of
+			// an address that completed no ICE check is dropped by the ICE layer
+			// without a trace, so nothing is lost by not counting it.
+			return true
 		}
 		set = &ssrcSet{ssrcs: make(map[uint32]int64)}
 		g.peers[from] = set

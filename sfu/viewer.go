@@ -55,7 +55,6 @@ type viewer struct {
 	hold         bool
 	shownChanged bool
 	speakers     []string // in each audio slot
-	told         []string // what the room was told of them
 	twcc         uint16
 	budget       budget
 	bases        map[stream.Name]int64 // Time to the process's clock, of each source
