@@ -213,7 +213,7 @@ func TestTransportReportsOfAllSlotsAreOneAccount(t *testing.T) {
 		for range count {
 			cc.RecvDeltas = append(cc.RecvDeltas, &rtcp.RecvDelta{Type: rtcp.TypeTCCPacketReceivedSmallDelta, Delta: 250})
 		}
-		cc.Header.Length = cc.Len()/4 - 1
+		cc.Header.Length = uint16(cc.MarshalSize()/4 - 1)
 		return cc
 	}
 	for i := range 5 {

@@ -118,7 +118,6 @@ func pmtOf(program uint16, version byte, pcr uint16, streams ...es) []byte {
 // heard collects what a demuxer says.
 type heard struct {
 	d      *Demuxer
-	events []string
 	frames []gotFrame
 }
 

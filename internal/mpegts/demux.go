@@ -35,7 +35,6 @@ type pid struct {
 	sections *sections // set for PSI and SI
 	stream   *Stream   // set for elementary streams
 	pes      *pes      // set while the stream is parsed into frames
-	pcrOf    int       // how many services take their clock here
 	pmtOf    int       // how many services have their PMT here
 }
 

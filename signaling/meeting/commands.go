@@ -389,5 +389,5 @@ func (c End) decide(s *State, _ time.Time) ([]Body, error) {
 			return nil, err
 		}
 	}
-	return []Body{MeetingEnded{By: c.By}}, nil
+	return []Body{MeetingEnded(c)}, nil
 }

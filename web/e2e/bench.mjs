@@ -10,13 +10,18 @@ const at = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.ceil(q * sorte
 
 function row(what, values) {
   const s = values.toSorted((a, b) => a - b)
-  console.log(`| ${what} | ${s.length} | ${Math.round(at(s, 0.5))} | ${Math.round(at(s, 0.95))} | ${Math.round(s.at(-1))} |`)
+  console.log(
+    `| ${what} | ${s.length} | ${Math.round(at(s, 0.5))} | ${Math.round(at(s, 0.95))} | ${Math.round(s.at(-1))} |`,
+  )
 }
 
 const server = await Server.make(build())
 await server.signIn()
 const browser = await launch()
-const context = await browser.newContext({ viewport: { width: 1366, height: 768 }, permissions: ['camera', 'microphone'] })
+const context = await browser.newContext({
+  viewport: { width: 1366, height: 768 },
+  permissions: ['camera', 'microphone'],
+})
 console.log('| ms | n | p50 | p95 | max |\n|---|---|---|---|---|')
 
 // Somebody is in the meeting already; the time is from the click to the first decoded picture of him.
@@ -38,7 +43,8 @@ for (let i = 0; i < joins; i++) {
         const pc = window.tongxiangDebug?.whep
         if (pc) {
           for (const s of (await pc.getStats()).values()) {
-            if (s.type === 'inbound-rtp' && s.kind === 'video' && s.framesDecoded > 0) return performance.now() - start
+            if (s.type === 'inbound-rtp' && s.kind === 'video' && s.framesDecoded > 0)
+              return performance.now() - start
           }
         }
         await new Promise((r) => setTimeout(r, 10))
@@ -58,7 +64,11 @@ for (let i = 0; i < kiosks; i++) {
   const page = await c.newPage()
   const start = Date.now()
   await page.goto(`${server.base}/kiosk?channel=demo&reload=off#token=${token}`)
-  await page.waitForFunction(() => [...document.querySelectorAll('video')].some((v) => v.currentTime > 0 && v.readyState >= 3), undefined, { polling: 20 })
+  await page.waitForFunction(
+    () => [...document.querySelectorAll('video')].some((v) => v.currentTime > 0 && v.readyState >= 3),
+    undefined,
+    { polling: 20 },
+  )
   opened.push(Date.now() - start)
   await c.close()
 }

@@ -20,7 +20,10 @@ after(async () => {
 })
 
 async function context() {
-  const c = await browser.newContext({ viewport: { width: 1366, height: 768 }, permissions: ['camera', 'microphone'] })
+  const c = await browser.newContext({
+    viewport: { width: 1366, height: 768 },
+    permissions: ['camera', 'microphone'],
+  })
   c.outside = []
   c.on('request', (r) => {
     const u = new URL(r.url())
@@ -55,10 +58,19 @@ test('three pages in one meeting see and hear one another, over AES-GCM', option
     pages.push(page)
   }
   for (const [i, page] of pages.entries()) {
-    const got = await eventually(`page ${i} receives the two others`, () => received(page), (r) => r.video.length >= 2 && r.audio.length >= 2, 120_000)
+    const got = await eventually(
+      `page ${i} receives the two others`,
+      () => received(page),
+      (r) => r.video.length >= 2 && r.audio.length >= 2,
+      120_000,
+    )
     assert.match(got.cipher, /AEAD_AES_(128|256)_GCM/)
     const before = Math.min(...got.video)
-    await eventually(`page ${i} goes on decoding`, () => received(page), (r) => r.video.length >= 2 && Math.min(...r.video) > before + 5)
+    await eventually(
+      `page ${i} goes on decoding`,
+      () => received(page),
+      (r) => r.video.length >= 2 && Math.min(...r.video) > before + 5,
+    )
   }
   const live = await server.api('GET', '/meetings/demo')
   assert.equal(live.live, 3)
@@ -71,11 +83,17 @@ test('a muted hand-raiser is seen so by the others', options, async () => {
   const [a, b] = [await c.newPage(), await c.newPage()]
   for (const p of [a, b]) await p.goto(`${server.base}/meetings/demo?autojoin=1`)
   for (const p of [a, b]) await p.waitForSelector('[data-testid=room][data-connection=open]')
-  const me = await a.locator('[data-testid=tile]').evaluateAll((tiles) => tiles.map((t) => t.dataset.participant))
+  const me = await a
+    .locator('[data-testid=tile]')
+    .evaluateAll((tiles) => tiles.map((t) => t.dataset.participant))
   assert.ok(me.length >= 1)
   await a.bringToFront()
   await a.keyboard.press('m')
-  await eventually('the other page shows a muted tile', () => b.locator('[data-testid=tile][data-muted=true]').count(), (n) => n >= 1)
+  await eventually(
+    'the other page shows a muted tile',
+    () => b.locator('[data-testid=tile][data-muted=true]').count(),
+    (n) => n >= 1,
+  )
   await c.close()
 })
 
@@ -84,12 +102,23 @@ test('a kiosk plays the channel, and again after the server was killed', options
   const c = await context()
   const page = await c.newPage()
   await page.goto(`${server.base}/kiosk?channel=demo&reload=off#token=${token}`)
-  const position = () => page.evaluate(() => Math.max(0, ...[...document.querySelectorAll('video')].map((v) => v.currentTime)))
+  const position = () =>
+    page.evaluate(() => Math.max(0, ...[...document.querySelectorAll('video')].map((v) => v.currentTime)))
   const first = await eventually('the channel plays', position, (t) => t > 1)
   await eventually('and goes on', position, (t) => t > first + 2)
   await server.end('SIGKILL')
   await server.start()
-  await eventually('it plays again', () => page.evaluate(() => [...document.querySelectorAll('video')].some((v) => !v.paused && v.readyState >= 3 && v.currentTime > 0)), (p) => p, 120_000)
+  await eventually(
+    'it plays again',
+    () =>
+      page.evaluate(() =>
+        [...document.querySelectorAll('video')].some(
+          (v) => !v.paused && v.readyState >= 3 && v.currentTime > 0,
+        ),
+      ),
+    (p) => p,
+    120_000,
+  )
   const again = await position()
   await eventually('and goes on again', position, (t) => t > again + 1 || (t > 1 && t < again), 120_000)
   assert.deepEqual(c.outside, [])

@@ -34,7 +34,11 @@ function freeUDP() {
 export function build() {
   if (process.env.TONGXIANG_TEST_BINARY) return process.env.TONGXIANG_TEST_BINARY
   const path = join(mkdtempSync(join(tmpdir(), 'tongxiang-bin-')), 'tongxiang')
-  execFileSync('go', ['build', '-o', path, '.'], { cwd: root, stdio: 'inherit', env: { ...process.env, CGO_ENABLED: '0' } })
+  execFileSync('go', ['build', '-o', path, '.'], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, CGO_ENABLED: '0' },
+  })
   return path
 }
 
@@ -64,7 +68,10 @@ channels:
 
   async start() {
     this.log = []
-    this.child = spawn(this.binary, ['serve', '--config', this.config], { cwd: this.dir, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn(this.binary, ['serve', '--config', this.config], {
+      cwd: this.dir,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.ended = new Promise((resolve) => this.child.once('close', resolve))
     createInterface({ input: this.child.stderr }).on('line', (l) => this.log.push(l))
     createInterface({ input: this.child.stdout }).on('line', (l) => {
@@ -73,9 +80,13 @@ channels:
     })
     const until = Date.now() + patience
     for (;;) {
-      const ready = await fetch(`${this.base}/readyz`).then((r) => r.ok, () => false)
+      const ready = await fetch(`${this.base}/readyz`).then(
+        (r) => r.ok,
+        () => false,
+      )
       if (ready) return
-      if (this.child.exitCode !== null || Date.now() > until) throw new Error(`the server did not start:\n${this.log.join('\n')}`)
+      if (this.child.exitCode !== null || Date.now() > until)
+        throw new Error(`the server did not start:\n${this.log.join('\n')}`)
       await new Promise((r) => setTimeout(r, 50))
     }
   }
