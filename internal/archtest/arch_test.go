@@ -33,7 +33,7 @@ var rules = []struct {
 	{"signaling/meeting", nil, "meeting rules are pure: no I/O, no media"},
 	{"ingest", []string{"internal/stream", "internal/media", "internal/mpegts", "ingest", "internal/retry", "internal/apierr"}, "an edge knows the hub and its own tools, no other edge"},
 	{"sfu", []string{"internal/stream", "internal/media", "internal/apierr", "sfu"}, "an edge knows the hub and its own tools, no other edge"},
-	{"recorder", []string{"internal/stream", "internal/media", "internal/store", "internal/apierr", "internal/mpegts", "recorder"}, "an edge knows the hub and its own tools, no other edge"},
+	{"recorder", []string{"internal/stream", "internal/media", "internal/store", "internal/apierr", "internal/mpegts", "internal/playout/feed", "internal/playout/fmp4", "recorder"}, "an edge knows the hub and its own tools, no other edge"},
 	{"signaling", []string{"signaling", "sfu", "internal/stream", "internal/media", "internal/apierr", "internal/store"}, "signaling drives the sfu; the recorder and the programme are reached through what signaling declares"},
 	{"internal/playout", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/apierr", "internal/playout"}, "an output knows the hub and its own tools"},
 	{"internal/programme", []string{"internal/stream", "internal/media"}, "the programme is an ordinary reader and publisher"},
@@ -44,6 +44,7 @@ var rules = []struct {
 	{"configs", []string{"internal/stream"}, "configuration is values and their checks"},
 	{"web", nil, "the pages are files"},
 	{"internal/server", []string{""}, "the server builds every part"},
+	{"bench", nil, "a measurement sees the server from outside"},
 	{"internal/archtest", nil, "tests only"},
 }
 

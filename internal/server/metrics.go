@@ -9,6 +9,7 @@ import (
 
 	"tongxiang/ingest"
 	"tongxiang/internal/stream"
+	"tongxiang/recorder"
 )
 
 // metrics returns the handler of /metrics. Values are read from snapshots when
@@ -18,7 +19,7 @@ func (s *Server) metrics() http.Handler {
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{hub: s.hub, channels: s.channels},
+		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
@@ -26,6 +27,7 @@ func (s *Server) metrics() http.Handler {
 type collector struct {
 	hub      *stream.Hub
 	channels *ingest.Channels
+	recorder *recorder.Recorder
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -44,6 +46,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		state   = desc("channel_live", "1 when a channel is live.", "channel", "state")
 		bitrate = desc("channel_bits_per_second", "What arrives from a channel's source.", "channel")
 		starts  = desc("channel_starts_total", "How often a channel's source was started.", "channel")
+		running = desc("recordings_running", "Recordings being made now.")
+		written = desc("recorded_bytes_total", "What recordings wrote to disk.")
+		failed  = desc("recordings_failed_total", "Recordings that ended by an error.")
+		slow    = desc("recorded_fragments_lost_total", "Fragments lost because the disk was too slow.")
 	)
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -72,4 +78,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(bitrate, float64(ch.Bitrate), ch.ID)
 		counter(starts, float64(ch.Attempts), ch.ID)
 	}
+	rec := c.recorder.Stats()
+	gauge(running, float64(rec.Running))
+	counter(written, float64(rec.Bytes))
+	counter(failed, float64(rec.Failures))
+	counter(slow, float64(rec.Slow))
 }

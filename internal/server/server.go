@@ -28,6 +28,7 @@ import (
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
+	"tongxiang/recorder"
 	"tongxiang/sfu"
 	"tongxiang/signaling"
 	"tongxiang/web"
@@ -46,6 +47,7 @@ type Server struct {
 	channels *ingest.Channels
 	table    *channelTable
 	hls      *hls.Server
+	recorder *recorder.Recorder
 
 	engine    *sfu.Engine
 	rooms     *rooms
@@ -99,6 +101,9 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch}, s.hub, clock, log.With("part", "hls"))
+	if err := s.buildRecorder(ctx); err != nil {
+		return s, err
+	}
 	if cfg.Demo.Enabled {
 		if err := s.buildDemo(ctx); err != nil {
 			return s, err
@@ -132,6 +137,15 @@ func (s *Server) buildAuth(ctx context.Context) error {
 	return nil
 }
 
+// buildRecorder opens the library's folder and mends what the last run left open.
+func (s *Server) buildRecorder(ctx context.Context) (err error) {
+	s.recorder, err = recorder.New(recorder.Config{Dir: s.cfg.RecordingsDir()}, s.hub, s.store, s.log.With("part", "recorder"))
+	if err != nil {
+		return err
+	}
+	return s.recorder.Recover(ctx)
+}
+
 func (s *Server) buildHandler() error {
 	pages, err := web.Handler()
 	if err != nil {
@@ -140,7 +154,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: liveMeetings{s.signaling}, Features: s.features,
+		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Features: s.features,
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ws/", s.signaling.Handler())
@@ -216,6 +230,9 @@ func (s *Server) Close() error {
 		s.signaling.Close()
 	}
 	var errs []error
+	if s.recorder != nil { // first of the outputs: what people said last is still in the hub
+		errs = append(errs, s.recorder.Close())
+	}
 	if s.engine != nil {
 		s.rooms.close()
 		errs = append(errs, s.engine.Close())

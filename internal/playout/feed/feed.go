@@ -85,6 +85,7 @@ type Feed struct {
 	tracks  []Track
 	refused []Refused
 	told    bool // the choice was returned by Next
+	early   bool // nothing was published when the feed was opened
 }
 
 // lane is one followed track.
@@ -107,7 +108,8 @@ func Open(hub *stream.Hub, name stream.Name, opt Options) *Feed {
 	}
 	f := &Feed{opt: opt, sub: hub.Open(name), rd: stream.NewReader(opt.Drops)}
 	f.changed = f.sub.Changed()
-	if len(f.sub.Tracks()) > 0 {
+	f.early = len(f.sub.Tracks()) == 0
+	if !f.early {
 		f.choose()
 	}
 	return f
@@ -176,6 +178,17 @@ func (f *Feed) Next(ctx context.Context) (Event, error) {
 			}
 		}
 	}
+}
+
+// Held returns a frame that is here already, in order of decode time, without
+// waiting for other tracks whose frames might come before it: for the end, and for
+// when nothing has come for a while. It never blocks.
+func (f *Feed) Held() (Event, bool) {
+	f.drain()
+	if i := f.ready(true); f.told && i >= 0 {
+		return f.take(i), true
+	}
+	return Event{}, false
 }
 
 // closedTimer returns a timer that has run out, so that the loop comes back at once.
@@ -250,7 +263,7 @@ func (f *Feed) choose() bool {
 			l.Format = format
 		} else {
 			from := f.opt.From
-			if f.told {
+			if f.told || f.early {
 				from = stream.AtOldest // a new track: nothing of it was seen
 			}
 			cursor, err := t.FollowFrames(f.rd, from)

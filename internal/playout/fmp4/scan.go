@@ -21,6 +21,12 @@ type Extent struct {
 	Fragments int
 	// Duration is where the last sample ends, on the file's own time axis.
 	Duration time.Duration
+	// Index is where each whole fragment lies.
+	Index []Fragment
+	// Space is where the box of [Space] lies, 0 when there is none.
+	Space int64
+	// Lead is the first track, in whose times an index is written.
+	Lead Format
 }
 
 // maxBox bounds what Scan reads into memory: a moov or a moof of ours is some
@@ -33,7 +39,7 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 	var e Extent
 	scales := make(map[uint32]uint32)
 	var pos, fragment int64 // fragment: where the open moof began
-	var end time.Duration
+	var at span
 	open, init := false, false
 	for {
 		kind, length, ok := boxAt(r, pos, size)
@@ -49,6 +55,7 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 			}
 			timescales(b[boxHeader:], scales)
 			init = len(scales) > 0
+			e.Lead = Format{Track: 1, Timescale: int(scales[1])}
 			e.Bytes = next
 		case "moof":
 			b, err := readBox(r, pos, length)
@@ -59,17 +66,22 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 				return e, ErrNoInit
 			}
 			var valid bool
-			if end, valid = fragmentEnd(b[boxHeader:], scales); !valid {
+			if at, valid = fragmentSpan(b[boxHeader:], scales); !valid {
 				return e, nil
 			}
 			open, fragment = true, pos
 		case "mdat":
 			if open && fragment < pos {
 				open = false
-				e.Bytes, e.Duration = next, max(e.Duration, end)
+				e.Bytes, e.Duration = next, max(e.Duration, at.end)
 				e.Fragments++
+				e.Index = append(e.Index, Fragment{Offset: fragment, Start: at.start, Sync: at.sync})
 			}
-		case "ftyp", "free", "skip", "styp", "sidx", "udta":
+		case "free":
+			if length == IndexSpace && e.Fragments == 0 {
+				e.Space = pos
+			}
+		case "ftyp", "skip", "styp", "sidx", "udta":
 		default:
 			// Not a box of ours: a page of zeros or of somebody else's data.
 			pos = size
@@ -167,14 +179,21 @@ func versioned(b []byte, v0, v1 int) int {
 	return v0
 }
 
-// fragmentEnd returns where the last sample of a moof ends; false when the moof is not one that we write.
-func fragmentEnd(moof []byte, scales map[uint32]uint32) (end time.Duration, ok bool) {
+// span is the time that a fragment covers.
+type span struct {
+	start, end time.Duration
+	sync       bool // of the first sample of the first track in it
+}
+
+// fragmentSpan reads it from a moof; false when the moof is not one that we write.
+func fragmentSpan(moof []byte, scales map[uint32]uint32) (at span, ok bool) {
 	boxes(moof, func(kind string, traf []byte) {
 		if kind != "traf" {
 			return
 		}
 		var id uint32
 		var base, ticks uint64
+		sync := false
 		boxes(traf, func(kind string, b []byte) {
 			switch {
 			case kind == "tfhd" && len(b) >= 8:
@@ -183,6 +202,9 @@ func fragmentEnd(moof []byte, scales map[uint32]uint32) (end time.Duration, ok b
 				base = binary.BigEndian.Uint64(b[4:])
 			case kind == "trun" && len(b) >= 12 && binary.BigEndian.Uint32(b)&0xffffff == 0xF01:
 				for e := b[12:]; len(e) >= trunEntry; e = e[trunEntry:] {
+					if ticks == 0 {
+						sync = binary.BigEndian.Uint32(e[8:]) == flagsSync
+					}
 					ticks += uint64(binary.BigEndian.Uint32(e))
 				}
 			}
@@ -191,12 +213,19 @@ func fragmentEnd(moof []byte, scales map[uint32]uint32) (end time.Duration, ok b
 		if scale == 0 || base > 1<<50 || ticks > 1<<50 {
 			return
 		}
-		at := base + ticks
-		if at/scale > 1<<30 { // 34 years: a lie, and too long for a Duration
+		if (base+ticks)/scale > 1<<30 { // 34 years: a lie, and too long for a Duration
 			return
 		}
+		start, end := duration(base, scale), duration(base+ticks, scale)
+		if !ok {
+			at = span{start, end, sync}
+		}
+		at.start, at.end = min(at.start, start), max(at.end, end)
 		ok = true
-		end = max(end, time.Duration(at/scale)*time.Second+time.Duration(at%scale)*time.Second/time.Duration(scale))
 	})
-	return end, ok
+	return at, ok
+}
+
+func duration(ticks, scale uint64) time.Duration {
+	return time.Duration(ticks/scale)*time.Second + time.Duration(ticks%scale)*time.Second/time.Duration(scale)
 }

@@ -1,0 +1,143 @@
+package recorder
+
+import (
+	"time"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/playout/feed"
+	"tongxiang/internal/playout/fmp4"
+)
+
+const (
+	// longest is how much media a fragment may hold: what a crash can cost.
+	longest = time.Second
+	// shortest is when a fragment ends at a sync picture, so that most fragments
+	// begin with one and a player can go there.
+	shortest = 600 * time.Millisecond
+	// jump is a step in decode times that is a hole and not a slow frame.
+	jump = 2 * time.Second
+)
+
+// fragment is one fragment of the file, in bytes.
+type fragment struct {
+	data  []byte
+	start time.Duration // on the file's time axis
+	end   time.Duration
+	sync  bool
+}
+
+// cutter makes fragments of the frames of one file. It is pure but for the times
+// that it keeps; it belongs to the job's goroutine.
+type cutter struct {
+	samplers []*fmp4.Sampler
+	runs     []fmp4.Run
+	formats  []media.Format
+	lead     int // the track that says where fragments end
+	sequence uint32
+
+	base     media.Time // of the file's beginning
+	based    bool
+	from     media.Time   // of the fragment's first frame in the lead track
+	open     bool         // from is set
+	newest   []media.Time // decode time of each track's last frame
+	finished []byte       // what is ready, in the order of the file
+}
+
+// newCutter makes a cutter for tracks of these formats; the lead must begin with a
+// sync frame.
+func newCutter(formats []media.Format) *cutter {
+	c := &cutter{formats: formats, newest: make([]media.Time, len(formats))}
+	for i, f := range formats {
+		c.samplers = append(c.samplers, fmp4.NewSampler(f))
+		c.runs = append(c.runs, fmp4.Run{Track: i + 1})
+		if f.Codec.Kind() == media.Video && formats[c.lead].Codec.Kind() != media.Video {
+			c.lead = i
+		}
+	}
+	return c
+}
+
+// push adds a frame and returns the fragments that became complete, none or one,
+// or two around a hole. get provides the buffer of a fragment.
+func (c *cutter) push(track int, ev feed.Event, get func() []byte) []fragment {
+	f := ev.Frame
+	if !c.based {
+		if track != c.lead {
+			return nil
+		}
+		c.base, c.based = f.DTS, true
+	}
+	if f.DTS < c.base {
+		return nil // sound from before the first picture
+	}
+	var out []fragment
+	if hole := f.DTS.Sub(c.newest[track]); f.Gap || ev.Lost || (c.newest[track] > 0 && (hole > jump || hole < -jump)) {
+		out = c.flush(out, track, get)
+	}
+	c.newest[track] = max(f.DTS, 1)
+	run := &c.runs[track]
+	run.Samples = c.samplers[track].Push(run.Samples, f, -c.base)
+	if track != c.lead {
+		return out
+	}
+	if !c.open {
+		c.from, c.open = f.DTS, true
+		return out
+	}
+	if length := f.DTS.Sub(c.from); length >= longest || (f.Sync && length >= shortest) {
+		out = c.cut(out, get)
+		c.from = f.DTS
+	}
+	return out
+}
+
+// flush ends one track's pending sample and the fragment: before a hole. The other
+// tracks meet the same hole at their own next frame.
+func (c *cutter) flush(out []fragment, track int, get func() []byte) []fragment {
+	run := &c.runs[track]
+	run.Samples = c.samplers[track].Flush(run.Samples)
+	if track == c.lead {
+		c.open = false
+	}
+	return c.cut(out, get)
+}
+
+// rest ends everything that is pending: nothing has come for a while, or the file ends.
+func (c *cutter) rest(get func() []byte) []fragment {
+	for i, s := range c.samplers {
+		c.runs[i].Samples = s.Flush(c.runs[i].Samples)
+	}
+	c.open = false
+	return c.cut(nil, get)
+}
+
+// cut appends the fragment of all complete samples.
+func (c *cutter) cut(out []fragment, get func() []byte) []fragment {
+	var g fragment
+	any := false
+	for i, r := range c.runs {
+		if len(r.Samples) == 0 {
+			continue
+		}
+		scale := int64(c.samplers[i].Timescale())
+		last := &r.Samples[len(r.Samples)-1]
+		start, end := span(r.Samples[0].DTS, scale), span(last.DTS+int64(last.Duration), scale)
+		if !any {
+			g.start, g.end, g.sync = start, end, r.Samples[0].Sync
+			any = true
+		}
+		g.start, g.end = min(g.start, start), max(g.end, end)
+	}
+	if !any {
+		return out
+	}
+	c.sequence++
+	g.data = fmp4.AppendFragment(get()[:0], c.sequence, c.runs)
+	for i := range c.runs {
+		clear(c.runs[i].Samples) // do not hold the frames
+		c.runs[i].Samples = c.runs[i].Samples[:0]
+	}
+	return append(out, g)
+}
+
+func span(ticks, scale int64) time.Duration { return time.Duration(media.FromTicks(ticks, int(scale))) }

@@ -1,0 +1,93 @@
+package recorder
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/playout/feed"
+	"tongxiang/internal/playout/fmp4"
+)
+
+const (
+	// companion is how long to wait for sound that is not announced yet: the
+	// tracks of a meeting come one after the other.
+	companion = time.Second
+	// patience is how long tracks may keep their parameters to themselves before
+	// the others are recorded without them.
+	patience = 5 * time.Second
+	// maxGathered bounds the frames held meanwhile.
+	maxGathered = 4096
+)
+
+// gather holds the beginning of a stream until it is known what to write into the
+// head of the file. It decides by what it is told and does nothing else.
+type gather struct {
+	formats []media.Format
+	events  []feed.Event // from the first sync picture on
+	since   time.Time    // of the first event; zero: none yet
+	video   int          // the track that must begin; -1: none
+}
+
+func newGather(tracks []feed.Track) *gather {
+	g := &gather{video: -1}
+	for i, t := range tracks {
+		g.formats = append(g.formats, t.Format)
+		if t.Format.Codec.Kind() == media.Video && g.video < 0 {
+			g.video = i
+		}
+	}
+	return g
+}
+
+// add holds a frame. What comes before the first sync picture is of no use.
+func (g *gather) add(ev feed.Event, now time.Time) {
+	if g.since.IsZero() {
+		g.since = now
+	}
+	f, _ := fmp4.Learn(g.formats[ev.Track], ev.Frame)
+	g.formats[ev.Track] = f
+	if len(g.events) == 0 && g.video >= 0 && (ev.Track != g.video || !ev.Frame.Sync) {
+		return
+	}
+	if len(g.events) < maxGathered {
+		g.events = append(g.events, ev)
+	}
+}
+
+// ready reports whether the file can be begun.
+func (g *gather) ready(now time.Time) bool {
+	if len(g.events) == 0 {
+		return false
+	}
+	waited := now.Sub(g.since)
+	known, sound := 0, false
+	for _, f := range g.formats {
+		if fmp4.Ready(f) {
+			known++
+		}
+		sound = sound || f.Codec.Kind() == media.Audio
+	}
+	switch {
+	case g.video >= 0 && !fmp4.Ready(g.formats[g.video]):
+		return false // a picture always says what it is, sooner or later
+	case known == len(g.formats):
+		return sound && g.video >= 0 || waited >= companion
+	}
+	return known > 0 && (waited >= patience || len(g.events) >= maxGathered)
+}
+
+// left says which tracks will not be in the file, "" when all are.
+func (g *gather) left() string {
+	var out []string
+	for _, f := range g.formats {
+		if !fmp4.Ready(f) {
+			out = append(out, f.Codec.String())
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("left out because nothing came of it: %s", strings.Join(out, ", "))
+}
