@@ -10,6 +10,7 @@ import (
 
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
+	"tongxiang/internal/programme"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/signaling"
@@ -34,6 +35,7 @@ func (s *Server) buildMeetings(key []byte) error {
 		Ended:        s.meetingEnded,
 		MediaToken:   s.mediaToken,
 		Media:        s.rooms.of,
+		OnAir:        s.onAir,
 		Key:          mac.Sum(nil),
 	}, s.log.With("part", "signaling"))
 	return err
@@ -96,6 +98,18 @@ func (s *Server) meetingEnded(ctx context.Context, id string) error {
 	now := time.Now().UTC()
 	m.Closed = &now
 	return s.store.UpdateMeeting(ctx, m)
+}
+
+// onAir tells the meeting's programme what its director may choose from.
+func (s *Server) onAir(meetingID string, in signaling.AirInput) {
+	ids := func(l []meeting.ID) []string {
+		out := make([]string, len(l))
+		for i, id := range l {
+			out[i] = string(id)
+		}
+		return out
+	}
+	s.programme.OnAir(meetingID, programme.Input{Screen: string(in.Screen), Speakers: ids(in.Speakers), Present: ids(in.Present)})
 }
 
 // mediaToken lets one participant publish and watch as himself, and nothing else.

@@ -122,6 +122,17 @@ func (r *rooms) of(id string) signaling.Media {
 	return m
 }
 
+// keepLayers says that the programme reads a participant's pictures. A meeting that
+// is over is not opened again for it.
+func (r *rooms) keepLayers(meetingID, participant string, keep bool) {
+	r.mu.Lock()
+	m := r.open[meetingID]
+	r.mu.Unlock()
+	if m != nil {
+		m.room.KeepLayers(participant, keep)
+	}
+}
+
 // end closes the media of a meeting that is over.
 func (r *rooms) end(id string) {
 	r.mu.Lock()

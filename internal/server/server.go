@@ -26,6 +26,7 @@ import (
 	"tongxiang/internal/demo"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
+	"tongxiang/internal/programme"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/recorder"
@@ -49,6 +50,7 @@ type Server struct {
 	hls      *hls.Server
 	recorder *recorder.Recorder
 
+	programme *programme.Service
 	engine    *sfu.Engine
 	rooms     *rooms
 	signaling *signaling.Service
@@ -93,6 +95,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, fmt.Errorf("webrtc: %w", err)
 	}
 	s.rooms = &rooms{engine: s.engine, open: map[string]*roomMedia{}}
+	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers}, s.hub, clock, log.With("part", "programme"))
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}

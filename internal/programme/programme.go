@@ -1,0 +1,109 @@
+// Package programme makes of each meeting one stream that can be watched and
+// recorded like a channel: 播出主路. While somebody reads meetings/{id}/programme, a
+// switcher carries the picture and the sound that the director chose, untouched:
+// pictures are cut at key frames, sound is the dominant speaker's.
+//
+//	signalling ─ OnAir ─> director.go (who is on air?)
+//	                          │
+//	participants' streams ─> switcher.go ─ lane.go ─> meetings/{id}/programme
+//
+// A meeting in which nobody publishes has a programme without tracks: its readers
+// wait. A change of codec (VP8 after H.264) replaces the programme's track.
+//
+//	goroutine         owner     ends when
+//	Service.run       the hub   nobody has read the programme for stream.Linger
+package programme
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/stream"
+)
+
+// Config joins the programme to the meetings' media.
+type Config struct {
+	// KeepLayers says that a participant's pictures are read (or not any more) by
+	// the programme, so that he sends all their layers; nil: nobody is told.
+	KeepLayers func(meeting, participant string, keep bool)
+}
+
+// Service makes the programmes of all meetings. It is safe for concurrent use. Its
+// goroutines are the hub's, which ends them.
+type Service struct {
+	cfg   Config
+	hub   *stream.Hub
+	clock media.Clock
+	log   *slog.Logger
+
+	mu       sync.Mutex // guards meetings
+	meetings map[string]*meeting
+}
+
+// meeting is what is known of one, with news for its switcher.
+type meeting struct {
+	input   Input
+	changed chan struct{} // closed and replaced when input changes
+}
+
+// New registers the programmes with the hub: before anybody opens one.
+func New(cfg Config, hub *stream.Hub, clock media.Clock, log *slog.Logger) *Service {
+	s := &Service{cfg: cfg, hub: hub, clock: clock, log: log, meetings: make(map[string]*meeting)}
+	hub.Provide(stream.Provider{Match: isProgramme, Run: s.run})
+	return s
+}
+
+func isProgramme(name stream.Name) bool {
+	segs := name.Segments()
+	return len(segs) == 3 && segs[0] == "meetings" && segs[2] == stream.ProgrammeID
+}
+
+// OnAir tells what the director of a meeting needs to know. It never blocks.
+func (s *Service) OnAir(id string, in Input) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.meeting(id)
+	m.input = in
+	close(m.changed)
+	m.changed = make(chan struct{})
+	if in.Screen == "" && len(in.Speakers) == 0 && len(in.Present) == 0 {
+		delete(s.meetings, id) // a switcher that runs has been told, and asks anew
+	}
+}
+
+// meeting returns what is known of a meeting. The caller holds s.mu.
+func (s *Service) meeting(id string) *meeting {
+	m := s.meetings[id]
+	if m == nil {
+		m = &meeting{changed: make(chan struct{})}
+		s.meetings[id] = m
+	}
+	return m
+}
+
+// input returns the director's input and a channel that is closed when there is another.
+func (s *Service) input(id string) (Input, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.meeting(id)
+	return m.input, m.changed
+}
+
+// run publishes one programme until ctx ends. The hub runs it.
+func (s *Service) run(ctx context.Context, name stream.Name) error {
+	pub, err := s.hub.Publish(name, true)
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", name, err)
+	}
+	defer pub.Close()
+	id := name.Segments()[1]
+	s.log.Info("programme begins", "meeting", id)
+	w := newSwitcher(s, id, pub)
+	defer w.close()
+	w.run(ctx)
+	s.log.Info("programme ends", "meeting", id, "cuts", w.cuts)
+	return nil
+}

@@ -1,0 +1,316 @@
+package programme
+
+import (
+	"context"
+	"time"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/stream"
+)
+
+const (
+	// look is how often the switcher looks whether the tracks on air are still the
+	// best of their streams, and asks again for a key frame that has not come.
+	look = 100 * time.Millisecond
+	// quiet is how long nobody's sound may be missing before silence is sent.
+	quiet = 200 * time.Millisecond
+	// near is how close to the process's clock a source's must be to be the same.
+	near = 2 * time.Second
+	// maxSources bounds the participants whose clocks are remembered.
+	maxSources = 512
+)
+
+// switcher carries one programme. It belongs to the goroutine of run.
+type switcher struct {
+	s   *Service
+	id  string // of the meeting
+	pub *stream.Publisher
+	rd  *stream.Reader
+
+	director Director
+	shot     Shot
+
+	pictures, sounds source  // streams of the shot
+	picture, sound   *intake // on air
+	next             *intake // the picture that will be, once its key frame is here
+	kept             string  // whose layers are kept for us
+
+	video, audio lane
+	clocks       map[stream.Name]media.Time // from each source's clock to the process's
+	cuts         int
+	heard        int64 // when sound was last written
+}
+
+// source is a subscription to a participant's stream.
+type source struct {
+	name stream.Name
+	sub  *stream.Subscription
+}
+
+// intake is a track of a participant being read.
+type intake struct {
+	source stream.Name
+	track  *stream.Track
+	cursor *stream.Cursor[media.Packet]
+	asked  int64 // when a key frame was last asked for
+	began  bool
+}
+
+func newSwitcher(s *Service, id string, pub *stream.Publisher) *switcher {
+	return &switcher{s: s, id: id, pub: pub, rd: stream.NewReader(nil), clocks: make(map[stream.Name]media.Time)}
+}
+
+// run switches until ctx ends.
+func (w *switcher) run(ctx context.Context) {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	again := time.NewTimer(time.Hour)
+	defer again.Stop()
+	input, changed := w.s.input(w.id)
+	for {
+		now := w.s.clock.Now()
+		shot, due := w.director.Decide(input, now)
+		if shot != w.shot {
+			w.take(shot, now)
+		}
+		if due > 0 {
+			again.Reset(time.Duration(max(due-now, ms)))
+		}
+		w.choose(now)
+		w.carry(now)
+		w.silence(now)
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.pub.Done():
+			return
+		case <-changed:
+			input, changed = w.s.input(w.id)
+		case <-again.C:
+		case <-tick.C:
+		case <-w.rd.Wake():
+		case <-w.wanted():
+			if w.picture != nil {
+				w.picture.track.RequestKeyFrame()
+			}
+		}
+	}
+}
+
+// wanted receives when readers of the programme ask for a key frame.
+func (w *switcher) wanted() <-chan struct{} {
+	if w.video.out == nil {
+		return nil
+	}
+	return w.video.out.KeyFrameRequests()
+}
+
+// take makes a shot the one to show. What is on air goes on until its successor
+// has a key frame.
+func (w *switcher) take(shot Shot, now int64) {
+	w.shot = shot
+	w.open(&w.pictures, shot.Picture)
+	w.open(&w.sounds, shot.Sound)
+	w.drop(&w.next)
+	if w.kept != shot.Picture && w.s.cfg.KeepLayers != nil {
+		if w.kept != "" {
+			w.s.cfg.KeepLayers(w.id, w.kept, false)
+		}
+		if shot.Picture != "" {
+			w.s.cfg.KeepLayers(w.id, shot.Picture, true)
+		}
+		w.kept = shot.Picture
+	}
+	w.s.log.Debug("on air", "meeting", w.id, "picture", shot.Picture, "label", shot.Label, "sound", shot.Sound)
+}
+
+func (w *switcher) open(s *source, participant string) {
+	var name stream.Name
+	if participant != "" {
+		name = stream.Participant(w.id, participant)
+	}
+	if s.name == name {
+		return
+	}
+	old := s.sub
+	s.name, s.sub = name, nil
+	if name != "" {
+		s.sub = w.s.hub.Open(name)
+	}
+	if old != nil {
+		old.Close()
+	}
+}
+
+// choose follows the tracks that the shot needs.
+func (w *switcher) choose(now int64) {
+	switch t := best(w.pictures.sub, w.shot.Label); {
+	case t == nil || w.picture != nil && w.picture.track == t:
+		w.drop(&w.next)
+	case w.next == nil || w.next.track != t:
+		w.drop(&w.next)
+		w.next = w.follow(t, w.pictures.name, now)
+	}
+	switch t := best(w.sounds.sub, stream.LabelAudio); {
+	case w.sounds.sub == nil:
+		w.drop(&w.sound)
+	case t != nil && (w.sound == nil || w.sound.track != t):
+		w.drop(&w.sound)
+		if c, err := t.FollowPackets(w.rd, stream.AtLive); err == nil {
+			w.sound = &intake{source: w.sounds.name, track: t, cursor: c}
+		}
+	}
+}
+
+// best returns the largest layer of a label that carries something now.
+func best(sub *stream.Subscription, label stream.Label) *stream.Track {
+	if sub == nil {
+		return nil
+	}
+	var out *stream.Track
+	for _, t := range sub.Tracks() {
+		if t.Label() != label || t.Stats().Items == 0 {
+			continue
+		}
+		// A layer that its sender paused is no better than the smaller one that flows.
+		stale := out != nil && out.Stats().Last-t.Stats().Last > int64(time.Second)
+		paused := out != nil && t.Stats().Last-out.Stats().Last > int64(time.Second)
+		if out == nil || paused || (t.Layer() > out.Layer() && !stale) {
+			out = t
+		}
+	}
+	return out
+}
+
+// follow begins to read a picture at its next key frame, and asks for one: browsers
+// make it within a few tens of milliseconds.
+func (w *switcher) follow(t *stream.Track, name stream.Name, now int64) *intake {
+	c, err := t.FollowPackets(w.rd, stream.AtLive)
+	if err != nil {
+		w.s.log.Warn("picture cannot go on air", "stream", name, "err", err)
+		return nil
+	}
+	f := &intake{source: name, track: t, cursor: c, asked: now}
+	t.RequestKeyFrame()
+	return f
+}
+
+func (w *switcher) drop(f **intake) {
+	if *f != nil {
+		(*f).cursor.Close()
+		*f = nil
+	}
+}
+
+// carry writes what has come.
+func (w *switcher) carry(now int64) {
+	if w.next != nil {
+		if p := w.next.cursor.Next(); p != nil {
+			w.drop(&w.picture)
+			w.picture, w.next = w.next, nil
+			w.cuts++
+			w.write(&w.video, w.picture, stream.LabelVideo, p, now)
+		} else if now-w.next.asked > int64(time.Second) {
+			w.next.asked = now
+			w.next.track.RequestKeyFrame()
+		}
+	}
+	for _, on := range []struct {
+		lane  *lane
+		feed  **intake
+		label stream.Label
+	}{{&w.video, &w.picture, stream.LabelVideo}, {&w.audio, &w.sound, stream.LabelAudio}} {
+		f := *on.feed
+		if f == nil {
+			continue
+		}
+		for p := f.cursor.Next(); p != nil; p = f.cursor.Next() {
+			w.write(on.lane, f, on.label, p, now)
+		}
+		select {
+		case <-f.track.Done():
+			w.drop(on.feed)
+		default:
+		}
+	}
+}
+
+// write puts one packet on air.
+func (w *switcher) write(l *lane, f *intake, label stream.Label, p *media.Packet, now int64) {
+	if !f.began || l.out == nil || p.Codec != l.out.Format().Codec {
+		l.out = w.pub.AddTrack(stream.TrackInfo{Label: label, Form: stream.Packets, Format: f.track.Format()})
+		l.cut(p, w.clock(f.source, p))
+		f.began = true
+	} else if p.Sync && label == stream.LabelVideo {
+		if now := f.track.Format(); now.Width != l.out.Format().Width || now.Height != l.out.Format().Height {
+			l.out.SetFormat(now)
+		}
+	}
+	l.put(p)
+	if l == &w.audio {
+		w.heard = now
+	}
+}
+
+// silent is 20 ms of silence in Opus: a CELT frame of no bytes (RFC 6716 section 3.1).
+// It is copied nowhere and never changed.
+var silent = []byte{0xf8, 0xff, 0xfe}
+
+// silence fills the sound while nobody is heard. Without it players that wait for
+// sound would stop, and the track would come and go with the first word.
+func (w *switcher) silence(now int64) {
+	const length = int64(20 * time.Millisecond)
+	if !w.video.begun && !w.audio.begun {
+		return // nothing is on air yet
+	}
+	if w.heard == 0 {
+		w.heard = now - int64(quiet)
+	}
+	if now-w.heard < int64(quiet) {
+		return
+	}
+	l := &w.audio
+	if l.out == nil || l.out.Format().Codec != media.Opus {
+		l.out = w.pub.AddTrack(stream.TrackInfo{Label: stream.LabelAudio, Form: stream.Packets, Format: media.Format{
+			Codec: media.Opus, ClockRate: 48000, Rate: 48000, Channels: 2,
+		}})
+	}
+	at := media.Time(now - int64(quiet))
+	if l.begun {
+		at = l.time + media.Time(length)
+	}
+	for ; int64(at) <= now-int64(quiet)+length; at += media.Time(length) {
+		p := &media.Packet{
+			Time: at, Timestamp: at.Ticks(48000), Arrival: now, Codec: media.Opus, Payload: silent, Start: true, Sync: true,
+		}
+		l.cut(p, 0)
+		l.put(p)
+	}
+	if w.sound != nil {
+		w.sound.began = false // what comes of it again is placed anew
+	}
+}
+
+// clock returns how far a source's clock is from the process's. What comes by WebRTC
+// is on the process's clock; of others it is measured once for each source, so that
+// its picture and its sound stay together.
+func (w *switcher) clock(name stream.Name, p *media.Packet) media.Time {
+	t, ok := w.clocks[name]
+	if !ok {
+		t = media.Time(p.Arrival) - p.Time
+		if time.Duration(t).Abs() < near {
+			t = 0
+		}
+		if len(w.clocks) < maxSources {
+			w.clocks[name] = t
+		}
+	}
+	return t
+}
+
+// close lets go of everything.
+func (w *switcher) close() {
+	w.take(Shot{}, 0)
+	w.drop(&w.picture)
+	w.drop(&w.sound)
+}
