@@ -4,14 +4,14 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
+
+	"tongxiang/internal/ffmpeg"
 )
 
 // Config says what to send, and where.
@@ -25,9 +25,6 @@ type Config struct {
 // restartPause is how long a child that died is left before the next.
 const restartPause = 2 * time.Second
 
-// stopPatience is how long ffmpeg may take to end before it is killed.
-const stopPatience = 2 * time.Second
-
 // Run sends the programme until ctx ends, starting ffmpeg again when it dies. It
 // returns an error only when ffmpeg is not there. It blocks; the caller owns the goroutine.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
@@ -36,17 +33,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 		return fmt.Errorf("find ffmpeg for the test programme: %w", err)
 	}
 	for ctx.Err() == nil {
-		var said bytes.Buffer
-		cmd := exec.CommandContext(ctx, path, Args(cfg)...)
-		cmd.Stderr = &tail{buf: &said}
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-		cmd.WaitDelay = stopPatience
-		cmd.SysProcAttr = dieWithParent()
+		cmd, said := ffmpeg.Command(ctx, path, Args(cfg)...)
 		err := cmd.Run()
 		if ctx.Err() != nil {
 			break
 		}
-		log.Warn("test programme ended, starting it again", "err", err, "ffmpeg", strings.TrimSpace(said.String()))
+		log.Warn("test programme ended, starting it again", "err", err, "ffmpeg", said)
 		select {
 		case <-ctx.Done():
 		case <-time.After(restartPause):
@@ -82,17 +74,4 @@ func text(s, x, y string, size int) string {
 	escape := strings.NewReplacer(`\`, `\\`, `'`, `’`, `:`, `\:`, `%`, `\%`)
 	return fmt.Sprintf("drawtext=font=Noto Sans CJK SC:text='%s':x=%s:y=%s:fontsize=%d:fontcolor=white:box=1:boxcolor=black@0.6:boxborderw=12",
 		escape.Replace(s), x, y, size)
-}
-
-// tail keeps the last bytes that a child wrote.
-type tail struct{ buf *bytes.Buffer }
-
-const tailBytes = 2048
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.buf.Write(p)
-	if over := t.buf.Len() - tailBytes; over > 0 {
-		t.buf.Next(over)
-	}
-	return len(p), nil
 }

@@ -1,9 +1,9 @@
-package demo
+package ffmpeg
 
 import "syscall"
 
 // dieWithParent makes the kernel end the child when the server is killed: two
-// generations of the test programme on one port would spoil each other.
+// generations of a child would spoil each other's work.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
