@@ -9,6 +9,7 @@ import (
 
 	"tongxiang/ingest"
 	"tongxiang/internal/stream"
+	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
 )
 
@@ -19,7 +20,7 @@ func (s *Server) metrics() http.Handler {
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder},
+		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
@@ -28,6 +29,7 @@ type collector struct {
 	hub      *stream.Hub
 	channels *ingest.Channels
 	recorder *recorder.Recorder
+	changer  *transcode.Service
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -40,16 +42,19 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 // Collect sends the present values.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	var (
-		readers = desc("stream_readers", "Subscriptions of a stream.", "stream")
-		items   = desc("track_items_total", "Packets or frames that a track carried.", "stream", "track")
-		bytes   = desc("track_bytes_total", "Payload bytes that a track carried.", "stream", "track")
-		state   = desc("channel_live", "1 when a channel is live.", "channel", "state")
-		bitrate = desc("channel_bits_per_second", "What arrives from a channel's source.", "channel")
-		starts  = desc("channel_starts_total", "How often a channel's source was started.", "channel")
-		running = desc("recordings_running", "Recordings being made now.")
-		written = desc("recorded_bytes_total", "What recordings wrote to disk.")
-		failed  = desc("recordings_failed_total", "Recordings that ended by an error.")
-		slow    = desc("recorded_fragments_lost_total", "Fragments lost because the disk was too slow.")
+		readers  = desc("stream_readers", "Subscriptions of a stream.", "stream")
+		items    = desc("track_items_total", "Packets or frames that a track carried.", "stream", "track")
+		bytes    = desc("track_bytes_total", "Payload bytes that a track carried.", "stream", "track")
+		state    = desc("channel_live", "1 when a channel is live.", "channel", "state")
+		bitrate  = desc("channel_bits_per_second", "What arrives from a channel's source.", "channel")
+		starts   = desc("channel_starts_total", "How often a channel's source was started.", "channel")
+		running  = desc("recordings_running", "Recordings being made now.")
+		written  = desc("recorded_bytes_total", "What recordings wrote to disk.")
+		failed   = desc("recordings_failed_total", "Recordings that ended by an error.")
+		slow     = desc("recorded_fragments_lost_total", "Fragments lost because the disk was too slow.")
+		changing = desc("transcoders_running", "ffmpeg children that make streams playable.")
+		changed  = desc("transcoder_starts_total", "ffmpeg children started.")
+		broken   = desc("transcoder_failures_total", "ffmpeg children that ended by themselves.")
 	)
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -83,4 +88,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(written, float64(rec.Bytes))
 	counter(failed, float64(rec.Failures))
 	counter(slow, float64(rec.Slow))
+	tc := c.changer.Stats()
+	gauge(changing, float64(tc.Running))
+	counter(changed, float64(tc.Starts))
+	counter(broken, float64(tc.Failures))
 }

@@ -1,25 +1,19 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"sync"
 
 	"tongxiang/internal/apierr"
 	"tongxiang/internal/auth"
-	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
 	"tongxiang/sfu"
 	"tongxiang/signaling"
 	"tongxiang/signaling/meeting"
 )
 
-var (
-	errWrongStream = apierr.New(http.StatusForbidden, "wrong_stream",
-		"The token is for another stream.", "该令牌不适用于这个流。")
-	errNotWebRTC = apierr.New(http.StatusNotAcceptable, "needs_transcoding",
-		"This channel cannot be sent by WebRTC as it is; watch it by HLS.", "该频道不能直接用 WebRTC 收看，请使用 HLS 收看。")
-)
+var errWrongStream = apierr.New(http.StatusForbidden, "wrong_stream",
+	"The token is for another stream.", "该令牌不适用于这个流。")
 
 // authorizeMedia says what a WHIP or WHEP request may do. A participant has a token
 // whose scope is his own stream; an encoder one for a meeting; all others watch.
@@ -74,21 +68,6 @@ func (s *Server) mayPublish(r *http.Request, p auth.Principal, path stream.Name,
 		return sfu.Grant{}, err
 	}
 	return sfu.Grant{Publish: name, Meeting: segs[1], Participant: segs[2]}, nil
-}
-
-// resolveWebRTC refuses what cannot go out by WebRTC untouched.
-func (s *Server) resolveWebRTC(_ context.Context, name stream.Name) (stream.Name, error) {
-	sub := s.hub.Open(name)
-	defer sub.Close()
-	for _, t := range sub.Tracks() {
-		f := t.Format()
-		switch {
-		case t.Kind() == media.Video && (f.Codec != media.H264 && f.Codec != media.VP8 || f.Reordered),
-			t.Kind() == media.Audio && f.Codec != media.Opus:
-			return "", errNotWebRTC
-		}
-	}
-	return name, nil
 }
 
 // rooms joins the media of meetings to their signalling. Each meeting's media

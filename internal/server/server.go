@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -29,6 +28,7 @@ import (
 	"tongxiang/internal/programme"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
+	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
 	"tongxiang/sfu"
 	"tongxiang/signaling"
@@ -49,6 +49,7 @@ type Server struct {
 	table    *channelTable
 	hls      *hls.Server
 	recorder *recorder.Recorder
+	changer  *transcode.Service
 
 	programme *programme.Service
 	engine    *sfu.Engine
@@ -87,9 +88,11 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	}
 	clock := media.NewClock()
 	s.hub = stream.NewHub(log.With("part", "hub"))
+	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
+		s.hub, clock, log.With("part", "transcode"))
 	s.engine, err = sfu.New(sfu.Config{
 		UDP: cfg.WebRTC.UDP, TCP: cfg.WebRTC.TCP, Addresses: cfg.WebRTC.Addresses,
-		Authorize: s.authorizeMedia, Resolve: s.resolveWebRTC,
+		Authorize: s.authorizeMedia, Resolve: s.changer.ResolveFor(transcode.WebRTC),
 	}, s.hub, clock, log.With("part", "sfu"))
 	if err != nil {
 		return s, fmt.Errorf("webrtc: %w", err)
@@ -103,7 +106,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
 		return s, err
 	}
-	s.hls = hls.New(hls.Config{Authorize: s.mayWatch}, s.hub, clock, log.With("part", "hls"))
+	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
 	}
@@ -142,7 +145,9 @@ func (s *Server) buildAuth(ctx context.Context) error {
 
 // buildRecorder opens the library's folder and mends what the last run left open.
 func (s *Server) buildRecorder(ctx context.Context) (err error) {
-	s.recorder, err = recorder.New(recorder.Config{Dir: s.cfg.RecordingsDir()}, s.hub, s.store, s.log.With("part", "recorder"))
+	s.recorder, err = recorder.New(recorder.Config{
+		Dir: s.cfg.RecordingsDir(), Resolve: s.changer.ResolveFor(transcode.HLS),
+	}, s.hub, s.store, s.log.With("part", "recorder"))
 	if err != nil {
 		return err
 	}
@@ -174,8 +179,7 @@ func (s *Server) buildHandler() error {
 
 // features says what this node can do, for pages and scripts.
 func (s *Server) features() map[string]bool {
-	_, err := exec.LookPath(s.cfg.Transcode.FFmpeg)
-	return map[string]bool{"ffmpeg": err == nil, "https": s.https != nil}
+	return map[string]bool{"ffmpeg": s.changer.Available(), "https": s.https != nil}
 }
 
 // shutdownPatience is how long requests may take after the end was asked for. The

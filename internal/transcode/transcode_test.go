@@ -1,0 +1,420 @@
+package transcode
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tongxiang/internal/apierr"
+	"tongxiang/internal/media"
+	"tongxiang/internal/playout/feed"
+	"tongxiang/internal/playout/playtest"
+	"tongxiang/internal/stream"
+)
+
+const source = stream.Name("channels/test")
+
+// rig publishes a clip in real time, over and over, and reads what becomes of it.
+type rig struct {
+	t     *testing.T
+	s     *Service
+	hub   *stream.Hub
+	clock media.Clock
+	stop  context.CancelFunc
+	sent  []playtest.Frame // of the first round
+}
+
+func newRig(t *testing.T, cfg Config) *rig {
+	t.Helper()
+	playtest.Tools(t)
+	if cfg.FFmpeg == "" {
+		cfg.FFmpeg = "ffmpeg"
+	}
+	log := slog.New(slog.NewTextHandler(&testLog{t}, nil))
+	r := &rig{t: t, hub: stream.NewHub(log), clock: media.NewClock()}
+	r.s = New(cfg, r.hub, r.clock, log)
+	t.Cleanup(r.hub.Close)
+	return r
+}
+
+type testLog struct{ t *testing.T }
+
+func (l *testLog) Write(p []byte) (int, error) {
+	if l.t.Context().Err() == nil {
+		l.t.Log(strings.TrimSpace(string(p)))
+	}
+	return len(p), nil
+}
+
+// play publishes a clip as a live source would, until the test ends or stop is called.
+func (r *rig) play(clip playtest.Clip) {
+	r.t.Helper()
+	pub, err := r.hub.Publish(source, true)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(r.t.Context())
+	done := make(chan struct{})
+	r.stop = func() { stop(); <-done }
+	r.t.Cleanup(r.stop)
+	tracks := pub.SetTracks(clip.Infos())
+	start := clip.Frames[0].DTS
+	r.sent = clip.Frames
+	go func() {
+		defer close(done)
+		defer pub.Close()
+		began := time.Now()
+		for round := time.Duration(0); ; round++ {
+			shift := round * (clip.Length() + 40*time.Millisecond)
+			for _, f := range clip.Frames {
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(time.Until(began.Add(f.DTS.Sub(start) + shift))):
+				}
+				g := *f.Frame
+				g.PTS, g.DTS, g.Arrival = g.PTS.Add(shift), g.DTS.Add(shift), r.clock.Now()
+				tracks[f.Track].WriteFrame(&g)
+			}
+		}
+	}()
+	r.hubHas(source, len(clip.Formats))
+}
+
+func (r *rig) hubHas(name stream.Name, tracks int) {
+	r.t.Helper()
+	sub := r.hub.Open(name)
+	defer sub.Close()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := sub.Wait(ctx, func(l []*stream.Track) bool { return len(l) >= tracks }); err != nil {
+		r.t.Fatalf("%s has not %d tracks: %v", name, tracks, err)
+	}
+}
+
+// got is what a reader of a rendition received.
+type got struct {
+	formats []media.Format
+	frames  [][]*media.Frame // by track
+}
+
+// of returns the index of the track of a kind.
+func (g got) of(k media.Kind) int {
+	for i, f := range g.formats {
+		if f.Codec.Kind() == k {
+			return i
+		}
+	}
+	return -1
+}
+
+// read follows a stream until enough frames of each of its tracks have come.
+func (r *rig) read(name stream.Name, tracks, enough int) got {
+	r.t.Helper()
+	f := feed.Open(r.hub, name, feed.Options{From: stream.AtOldest})
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	defer cancel()
+	var g got
+	for {
+		e, err := f.Next(ctx)
+		if err != nil {
+			r.t.Fatalf("read %s: %v; it has %d tracks", name, err, len(g.formats))
+		}
+		if e.Frame == nil {
+			g = got{frames: make([][]*media.Frame, len(f.Tracks()))}
+			for _, t := range f.Tracks() {
+				g.formats = append(g.formats, t.Format)
+			}
+			continue
+		}
+		g.frames[e.Track] = append(g.frames[e.Track], e.Frame)
+		full := len(g.frames) == tracks
+		for _, l := range g.frames {
+			full = full && len(l) >= enough
+		}
+		if full {
+			return g
+		}
+	}
+}
+
+func (r *rig) resolve(t Target) stream.Name {
+	r.t.Helper()
+	name, err := r.s.Resolve(r.t.Context(), source, t)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return name
+}
+
+func TestSatelliteTelevisionBecomesPlayableWithItsOwnTimes(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	clip := playtest.Make(t, 4, "320x180", playtest.Broadcast)
+	r.play(clip)
+	name := r.resolve(HLS)
+	if name != Rendition(source, HLS) {
+		t.Fatalf("resolved to %s", name)
+	}
+	g := r.read(name, 2, 50)
+	video, audio := g.of(media.Video), g.of(media.Audio)
+	if g.formats[video].Codec != media.H264 || g.formats[audio].Codec != media.AAC {
+		t.Fatalf("the rendition has %v", g.formats)
+	}
+	if v := g.formats[video]; v.Width != 320 || v.Height != 180 || v.Reordered {
+		t.Errorf("the picture is %d×%d, reordered %v", v.Width, v.Height, v.Reordered)
+	}
+	// Each picture keeps the time at which the source shows it, to a tick.
+	shown := map[int64]bool{}
+	round := clip.Length() + 40*time.Millisecond
+	for _, f := range r.sent {
+		if clip.Formats[f.Track].Codec.Kind() == media.Video {
+			for i := range time.Duration(20) {
+				shown[f.PTS.Add(i*round).Ticks(90000)] = true
+			}
+		}
+	}
+	missed := 0
+	for _, f := range g.frames[video] {
+		at := f.PTS.Ticks(90000)
+		if !shown[at] && !shown[at-1] && !shown[at+1] {
+			missed++
+		}
+	}
+	if missed > 0 {
+		t.Errorf("%d of %d pictures have times that the source never had", missed, len(g.frames[video]))
+	}
+}
+
+func TestH264GoesThroughUntouchedBesideSoundThatIsEncoded(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	args := strings.Replace(playtest.BFrames, "-c:a aac -b:a 64k", "-c:a mp2 -b:a 128k", 1)
+	r.play(playtest.Make(t, 4, "320x180", args))
+	g := r.read(r.resolve(HLS), 2, 30)
+	video, audio := g.of(media.Video), g.of(media.Audio)
+	if g.formats[audio].Codec != media.AAC {
+		t.Fatalf("sound is %s", g.formats[audio].Codec)
+	}
+	want := map[media.Time]*media.Frame{}
+	for _, f := range r.sent {
+		if f.Track == 0 {
+			want[f.DTS] = f.Frame
+		}
+	}
+	same := 0
+	for _, f := range g.frames[video] {
+		w := want[f.DTS]
+		if w == nil {
+			continue // of a later round
+		}
+		if !bytes.Equal(bytes.Join(f.Units, nil), bytes.Join(w.Units, nil)) || f.PTS != w.PTS {
+			t.Fatalf("the picture of %v was changed", f.DTS)
+		}
+		same++
+	}
+	if same < 25 {
+		t.Errorf("only %d pictures of the first round came", same)
+	}
+	// The sound stands where the picture does.
+	apart := g.frames[audio][0].PTS.Sub(g.frames[video][0].PTS)
+	if apart.Abs() > time.Second {
+		t.Errorf("sound begins %v after the picture", apart)
+	}
+}
+
+func TestAChannelBecomesFitForWebRTC(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	r.play(playtest.Make(t, 4, "320x180", playtest.BFrames))
+	// B-frames show once a few pictures were seen; the clip's format may know them at once.
+	sub := r.hub.Open(source)
+	defer sub.Close()
+	for _, tr := range sub.Tracks() {
+		if f := tr.Format(); f.Codec == media.H264 {
+			f.Reordered = true
+			tr.SetFormat(f)
+		}
+	}
+	g := r.read(r.resolve(WebRTC), 2, 50)
+	video, audio := g.of(media.Video), g.of(media.Audio)
+	if f := g.formats[video]; f.Codec != media.H264 || f.Reordered {
+		t.Errorf("picture is %s, reordered %v", f.Codec, f.Reordered)
+	}
+	if g.formats[audio].Codec != media.Opus {
+		t.Errorf("sound is %s", g.formats[audio].Codec)
+	}
+	for _, f := range g.frames[video] {
+		if f.PTS != f.DTS {
+			t.Fatalf("a picture is shown at %v and decoded at %v", f.PTS, f.DTS)
+		}
+	}
+}
+
+func TestAStreamThatPlaysIsNotTouched(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	r.play(playtest.Make(t, 2, "320x180", playtest.Plain))
+	if name := r.resolve(HLS); name != source {
+		t.Errorf("resolved to %s", name)
+	}
+	if n, err := r.s.Resolve(t.Context(), "meetings/m/p", WebRTC); err != nil || n != "meetings/m/p" {
+		t.Errorf("a participant resolved to %s, %v", n, err)
+	}
+	if n := r.s.Stats().Starts; n != 0 {
+		t.Errorf("%d children were started", n)
+	}
+}
+
+// children returns the pids of this test process's ffmpeg children.
+func children(t *testing.T) []int {
+	t.Helper()
+	var pids []int
+	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range tasks {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, w := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(w); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+func TestAKilledChildComesBackWithoutTheReaderNoticingMoreThanAGap(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	r.play(playtest.Make(t, 4, "320x180", playtest.Broadcast))
+	name := r.resolve(HLS)
+	f := feed.Open(r.hub, name, feed.Options{From: stream.AtOldest})
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	killed := false
+	var last media.Time
+	after := 0
+	for after < 40 {
+		e, err := f.Next(ctx)
+		if err != nil {
+			t.Fatalf("nothing came (killed %v, %d pictures after): %v", killed, after, err)
+		}
+		if e.Frame == nil || f.Tracks()[e.Track].Format.Codec.Kind() != media.Video {
+			continue
+		}
+		if e.Frame.DTS <= last {
+			t.Fatalf("time went back from %v to %v", last, e.Frame.DTS)
+		}
+		last = e.Frame.DTS
+		if killed {
+			after++
+			continue
+		}
+		pids := children(t)
+		if len(pids) != 1 {
+			t.Fatalf("children: %v", pids)
+		}
+		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		killed = true
+	}
+	if st := r.s.Stats(); st.Failures == 0 || st.Starts < 2 || st.Running != 1 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
+func TestNobodyWatchingEndsTheChild(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	r.play(playtest.Make(t, 2, "320x180", playtest.Broadcast))
+	r.read(r.resolve(HLS), 2, 5)
+	deadline := time.Now().Add(stream.Linger + 10*time.Second)
+	for r.s.Stats().Running > 0 || r.hub.Published(Rendition(source, HLS)) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still running: %+v", r.s.Stats())
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if pids := children(t); len(pids) > 0 {
+		t.Errorf("children left: %v", pids)
+	}
+}
+
+func TestASourceThatReturnsAfterAnHourPlaysOn(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	clip := playtest.Make(t, 3, "320x180", playtest.Broadcast)
+	r.play(clip)
+	name := r.resolve(HLS)
+	sub := r.hub.Open(name)
+	defer sub.Close()
+	first := r.read(name, 2, 20)
+	r.stop()
+	r.play(clip.Shift(time.Hour, true))
+	f := feed.Open(r.hub, name, feed.Options{From: stream.AtSync})
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		e, err := f.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Frame != nil && e.Frame.DTS.Sub(first.frames[0][0].DTS) > time.Hour-time.Minute {
+			return
+		}
+	}
+}
+
+func TestWithoutRoomOrProgrammeTheReasonIsGiven(t *testing.T) {
+	clip := playtest.Make(t, 1, "320x180", playtest.Broadcast)
+	for _, tc := range []struct {
+		name, code string
+		cfg        Config
+	}{
+		{"no room", "transcode_busy", Config{Max: 1}},
+		{"ffmpeg absent", "needs_transcoding", Config{Max: 1, FFmpeg: "/nowhere/ffmpeg"}},
+		{"transcoding switched off", "needs_transcoding", Config{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, tc.cfg)
+			r.play(clip)
+			if tc.code == "transcode_busy" {
+				r.s.room <- struct{}{} // another channel has it
+			}
+			_, err := r.s.Resolve(t.Context(), source, HLS)
+			var e *apierr.Error
+			if !errors.As(err, &e) || e.Code != tc.code {
+				t.Errorf("error is %v, want %s", err, tc.code)
+			}
+		})
+	}
+}
+
+func TestAProgramThatIsNotFFmpegIsTriedAgainAndCounted(t *testing.T) {
+	no, err := exec.LookPath("false")
+	if err != nil {
+		t.Skip("no program that only fails")
+	}
+	r := newRig(t, Config{Max: 1, FFmpeg: no})
+	r.play(playtest.Make(t, 1, "320x180", playtest.Broadcast))
+	sub := r.hub.Open(Rendition(source, HLS))
+	defer sub.Close()
+	deadline := time.Now().Add(15 * time.Second)
+	for r.s.Stats().Failures < 2 {
+		if time.Now().After(deadline) {
+			t.Fatalf("counted %+v", r.s.Stats())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
