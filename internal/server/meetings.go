@@ -100,6 +100,29 @@ func (s *Server) meetingEnded(ctx context.Context, id string) error {
 	return s.store.UpdateMeeting(ctx, m)
 }
 
+// resumeMeetings opens the rooms of meetings that are not over, so that seats which
+// the last end of the server cut are given up in time though nobody comes back.
+func (s *Server) resumeMeetings(ctx context.Context) {
+	for offset := 0; ; {
+		open, total, err := s.store.Meetings(ctx, store.MeetingFilter{Open: true}, store.Page{Offset: offset, Limit: meetingsPage})
+		if err != nil {
+			s.log.Error("meetings of before were not resumed", "err", err)
+			return
+		}
+		for _, m := range open {
+			if err := s.signaling.Open(ctx, m.ID); err != nil {
+				s.log.Error("meeting was not resumed", "room", m.ID, "err", err)
+			}
+		}
+		if offset += len(open); len(open) == 0 || offset >= total {
+			return
+		}
+	}
+}
+
+// meetingsPage is how many meetings are read from the store at once.
+const meetingsPage = 100
+
 // onAir tells the meeting's programme what its director may choose from.
 func (s *Server) onAir(meetingID string, in signaling.AirInput) {
 	ids := func(l []meeting.ID) []string {

@@ -199,6 +199,10 @@ func (s *Server) Run(ctx context.Context) error {
 			return l.shutdown(shutdownPatience)
 		})
 	}
+	g.Go(func() error {
+		s.resumeMeetings(ctx)
+		return nil
+	})
 	if s.cfg.Demo.Enabled {
 		g.Go(func() error {
 			err := demo.Run(ctx, demo.Config{
