@@ -104,7 +104,9 @@ func (r *rig) token(q auth.TokenRequest) string {
 	return token
 }
 
-func (r *rig) admin() string { return r.token(auth.TokenRequest{Subject: "boss", Role: auth.Administrator}) }
+func (r *rig) admin() string {
+	return r.token(auth.TokenRequest{Subject: "boss", Role: auth.Administrator})
+}
 
 // do makes a request and returns the status and the body.
 func (r *rig) do(method, path, token, contentType, body string) (int, string) {

@@ -75,9 +75,9 @@ func (l *muxLane) picture() bool { return l.format.Codec.Kind() == media.Video }
 
 // newMuxer returns a muxer whose segments are numbered from first and whose file
 // names begin with session.
-func newMuxer(session string, first uint64, wall func(int64) time.Time) *muxer {
+func newMuxer(session string, first, epoch uint64, wall func(int64) time.Time) *muxer {
 	return &muxer{
-		win:   window{session: session, discontinuities: first},
+		win:   window{session: session, discontinuities: epoch},
 		first: first, wall: wall, lead: -1,
 	}
 }

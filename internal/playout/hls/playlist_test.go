@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -147,4 +148,18 @@ func FuzzParseDirectives(f *testing.F) {
 			t.Errorf("%q: part %d block %v", s, part, block)
 		}
 	})
+}
+
+func TestDiscontinuityNumbersStaySmallAndRiseOverSessions(t *testing.T) {
+	for _, at := range []time.Time{{}, time.Unix(0, 0), time.Now(), time.Now().AddDate(50, 0, 0)} {
+		if n := firstEpoch(at); n >= 4096 {
+			t.Errorf("%v gives %d; players keep arrays by it", at, n)
+		}
+	}
+	s := New(Config{}, nil, media.NewClock(), slog.New(slog.DiscardHandler))
+	x := newSession(s, "channels/a", 7)
+	x.mux.win.segments = []*segment{{discontinuity: false}, {discontinuity: true}}
+	if n := x.lastEpoch(); n != 8 {
+		t.Errorf("the newest segment has %d, want 8", n)
+	}
 }

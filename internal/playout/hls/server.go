@@ -97,6 +97,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[stream.Name]*session
+	epoch    uint64 // the discontinuity number of the next session's first segment
 }
 
 // New returns a server for the streams of hub.
@@ -108,7 +109,10 @@ func New(cfg Config, hub *stream.Hub, clock media.Clock, log *slog.Logger) *Serv
 		cfg.StartTimeout = 8 * time.Second
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Server{cfg: cfg, hub: hub, clock: clock, log: log, ctx: ctx, stop: stop, sessions: make(map[stream.Name]*session)}
+	return &Server{
+		cfg: cfg, hub: hub, clock: clock, log: log, ctx: ctx, stop: stop,
+		sessions: make(map[stream.Name]*session), epoch: firstEpoch(time.Now()),
+	}
 }
 
 // Close ends all sessions and waits for them. Requests that wait are answered.
@@ -140,7 +144,8 @@ func (s *Server) session(name stream.Name, create bool) (*session, error) {
 	if len(s.sessions) >= maxSessions {
 		return nil, errBusy
 	}
-	x := newSession(s, name)
+	x := newSession(s, name, s.epoch)
+	s.epoch++
 	ctx, cancel := context.WithCancel(s.ctx)
 	x.cancel = cancel
 	s.sessions[name] = x
@@ -150,6 +155,7 @@ func (s *Server) session(name stream.Name, create bool) (*session, error) {
 		err := x.run(ctx)
 		s.mu.Lock()
 		delete(s.sessions, name)
+		s.epoch = max(s.epoch, x.lastEpoch()+1)
 		s.mu.Unlock()
 		x.end(err)
 		s.log.Info("hls session ended", "stream", name, "err", err, "drops", x.drops.Snapshot())

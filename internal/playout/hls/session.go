@@ -33,17 +33,38 @@ type session struct {
 	caught  bool          // what the rings held has been segmented
 }
 
-func newSession(s *Server, name stream.Name) *session {
+// firstEpoch returns where a server's discontinuity numbers begin: with a number that
+// players of its last run have most likely not seen, and a small one, because players
+// keep arrays by it (hls.js walks 28 million holes for a number that counts seconds).
+func firstEpoch(now time.Time) uint64 {
+	const step, span = 10, 4096
+	return uint64(now.Unix()/step) % span
+}
+
+func newSession(s *Server, name stream.Name, epoch uint64) *session {
 	now := time.Now()
 	// Numbers rise by at most one a second, so those of a later session, even
 	// of a restarted server, are above all that a player has seen.
 	first := uint64(max(now.Sub(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))/time.Second, 0))
 	x := &session{
 		server: s, name: name, ended: make(chan struct{}), changed: make(chan struct{}),
-		mux: newMuxer(strconv.FormatInt(now.UnixMilli(), 36), first, s.clock.Wall),
+		mux: newMuxer(strconv.FormatInt(now.UnixMilli(), 36), first, epoch, s.clock.Wall),
 	}
 	x.touch()
 	return x
+}
+
+// lastEpoch returns the discontinuity number of the newest segment.
+func (x *session) lastEpoch() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n := x.mux.win.discontinuities
+	for _, seg := range x.mux.win.segments {
+		if seg.discontinuity {
+			n++
+		}
+	}
+	return n
 }
 
 func (x *session) touch() { x.asked.Store(x.server.clock.Now()) }
