@@ -1,10 +1,12 @@
 // Timings as a browser sees them, against the real server on this machine; prints a
 // markdown table for docs/bench. It measures and asserts nothing.
 import { launch, signIn } from './browser.mjs'
+import { cutMedia, cutWebSocket, killWhileRecording, shareAndWatch, sleep } from './scenarios.mjs'
 import { build, Server } from './server.mjs'
 
 const joins = Number(process.env.JOINS ?? 20)
-const kiosks = Number(process.env.KIOSKS ?? 5)
+const kiosks = Number(process.env.KIOSKS ?? 10)
+const rounds = Number(process.env.ROUNDS ?? 3)
 
 const at = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)]
 
@@ -59,6 +61,7 @@ await first.close()
 
 const { token } = await server.api('POST', '/kiosks', { name: 'bench' })
 const opened = []
+const delays = []
 for (let i = 0; i < kiosks; i++) {
   const c = await browser.newContext()
   const page = await c.newPage()
@@ -70,9 +73,31 @@ for (let i = 0; i < kiosks; i++) {
     { polling: 20 },
   )
   opened.push(Date.now() - start)
+  await sleep(5000) // as a player that has settled
+  delays.push(1000 * (await page.evaluate(() => window.tongxiangDelay())))
   await c.close()
 }
 row('kiosk page opened → channel plays', opened)
+row("kiosk's picture behind its arrival at the server (LL-HLS)", delays)
+
+const screens = []
+const programmes = []
+const webSockets = []
+const lines = []
+const lost = []
+for (let i = 0; i < rounds; i++) {
+  const { screen, programme } = await shareAndWatch(server, browser)
+  screens.push(...screen)
+  programmes.push(programme.ms)
+  webSockets.push((await cutWebSocket(server, browser, 20)).back)
+  lines.push((await cutMedia(server, browser, 10)).back)
+  lost.push(1000 * (await killWhileRecording(server, browser, 8)).lost)
+}
+row('screen share click → the others see it', screens)
+row('plain WHEP player: offer → programme plays (6 pictures, sound)', programmes)
+row('WebSocket back after a cut of 20 s (seat, hand and mute kept)', webSockets)
+row('media decoded again after UDP was cut for 10 s, both ways', lines)
+row('recording lost by kill -9 of the server (start to kill, less what plays)', lost)
 
 await browser.close()
 await server.close()

@@ -50,6 +50,8 @@ export class Server {
     s.dir = mkdtempSync(join(tmpdir(), 'tongxiang-e2e-'))
     const [http, udp, tcp, demo] = [await freeTCP(), await freeUDP(), await freeTCP(), await freeUDP()]
     s.base = `http://127.0.0.1:${http}`
+    s.http = http
+    s.udp = udp
     s.config = join(s.dir, 'e2e.yaml')
     writeFileSync(
       s.config,

@@ -2,6 +2,13 @@ import Hls from 'hls.js'
 import { authorization } from './device'
 import { begin, type Player, type PlayerEvents, release } from './player'
 
+declare global {
+  interface Window {
+    /** For support staff: how far behind the server's receipt the picture is, in seconds; null when unknown. */
+    tongxiangDelay?: () => number | null
+  }
+}
+
 /** Plays `/hls/{stream}/index.m3u8` by low-latency HLS. */
 export function playHls(
   video: HTMLVideoElement,
@@ -58,6 +65,7 @@ export function playHls(
   }
   video.addEventListener('playing', onPlaying)
   video.addEventListener('error', onError)
+  window.tongxiangDelay = () => (hls.playingDate ? (Date.now() - hls.playingDate.getTime()) / 1000 : null)
   hls.attachMedia(video)
   hls.loadSource(`/hls/${stream}/index.m3u8`)
   return {
