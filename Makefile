@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run test lint build web bench bench-fanout e2e clean
+.PHONY: help run test lint build web bench bench-fanout bench-sfu bench-sources bench-captures bench-e2e e2e clean
 
 help:            ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,16 @@ bench:           ## Go benchmarks of the core; results to bench-out/
 
 bench-fanout:    ## the fan-out comparison of ADR 0002
 	@scripts/bench-fanout.sh
+
+bench-sfu:       ## the media path against its targets; appends to docs/bench/sfu.md (ARGS='-runs 3')
+	@scripts/bench-sfu.sh $(ARGS)
+
+bench-sources:   ## how channels bear a source that vanishes for 30 s
+	@scripts/install.sh test
+	@$(GO) run ./bench/sources
+
+bench-captures:  ## every real stream in STREAMS=FOLDER through the ingest, as a table
+	@$(GO) run ./bench/captures $(STREAMS)
 
 bench-e2e:       ## timings seen by a real browser (join, kiosk, recovery)
 	@scripts/install.sh test

@@ -35,12 +35,11 @@ type cutter struct {
 	lead     int // the track that says where fragments end
 	sequence uint32
 
-	base     media.Time // of the file's beginning
-	based    bool
-	from     media.Time   // of the fragment's first frame in the lead track
-	open     bool         // from is set
-	newest   []media.Time // decode time of each track's last frame
-	finished []byte       // what is ready, in the order of the file
+	base   media.Time // of the file's beginning
+	based  bool
+	from   media.Time   // of the fragment's first frame in the lead track
+	open   bool         // from is set
+	newest []media.Time // decode time of each track's last frame
 }
 
 // newCutter makes a cutter for tracks of these formats; the lead must begin with a

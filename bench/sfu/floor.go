@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The floors: what sealing a packet with AES-128-GCM and giving it to the kernel
+// costs in Go when nothing else is done, to another destination each packet.
+
+// floors is microseconds of CPU for one packet.
+type floors struct {
+	WriteTo  float64 `json:"write_to"`
+	Sendmmsg float64 `json:"sendmmsg"`
+	GSO      float64 `json:"gso"`
+}
+
+const (
+	floorSockets = 200
+	floorTime    = 1500 * time.Millisecond
+	floorBatch   = 64
+	floorRun     = 4 // packets in one GSO send
+	sealedSize   = packetSize + 16
+)
+
+// measureFloors runs this program on the server's core to measure them.
+func measureFloors(ctx context.Context, o options) (floors, error) {
+	var f floors
+	self, err := os.Executable()
+	if err != nil {
+		return f, fmt.Errorf("find this program: %w", err)
+	}
+	out, err := os.CreateTemp("", "bench-floor-")
+	if err != nil {
+		return f, err
+	}
+	defer os.Remove(out.Name())
+	defer out.Close()
+	cmd := exec.CommandContext(ctx, self, "-floor")
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
+	if err := startOn(o.serverCore, o.nice, cmd); err != nil {
+		return f, fmt.Errorf("measure the floors: %w", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		return f, fmt.Errorf("measure the floors: %w", err)
+	}
+	b, err := os.ReadFile(out.Name())
+	if err != nil {
+		return f, err
+	}
+	return f, json.Unmarshal(b, &f)
+}
+
+// floorBench holds what the three ways of sending share.
+type floorBench struct {
+	aead    cipher.AEAD
+	nonce   [12]byte
+	plain   [packetSize]byte
+	sealed  [floorBatch][sealedSize]byte
+	conn    *net.UDPConn
+	fd      int
+	to      []netip.AddrPort
+	raw     []unix.RawSockaddrInet4
+	message [floorBatch]mmsghdr
+	vectors [floorBatch]unix.Iovec
+}
+
+// mmsghdr is struct mmsghdr of sendmmsg(2).
+type mmsghdr struct {
+	header unix.Msghdr
+	length uint32
+	_      [4]byte
+}
+
+// runFloors measures in this process and prints JSON.
+func runFloors() error {
+	b := &floorBench{}
+	block, err := aes.NewCipher(make([]byte, 16))
+	if err != nil {
+		return err
+	}
+	if b.aead, err = cipher.NewGCM(block); err != nil {
+		return err
+	}
+	if b.conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+		return err
+	}
+	defer b.conn.Close()
+	for range floorSockets {
+		sink, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			return err
+		}
+		defer sink.Close()
+		if err := dropRTP(sink); err != nil {
+			return err
+		}
+		at, _ := sink.LocalAddr().(*net.UDPAddr)
+		b.to = append(b.to, at.AddrPort())
+		b.raw = append(b.raw, unix.RawSockaddrInet4{
+			Family: unix.AF_INET, Addr: [4]byte{127, 0, 0, 1},
+			Port: binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, uint16(at.Port))),
+		})
+	}
+	b.plain[0], b.plain[1] = 0x80, ptVideo
+	file, err := b.conn.File() // a blocking descriptor: the kernel's work without the runtime's poller
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	b.fd = int(file.Fd())
+	var f floors
+	for _, m := range []struct {
+		out  *float64
+		step func(i int) (int, error)
+	}{{&f.WriteTo, b.writeTo}, {&f.Sendmmsg, b.sendmmsg}, {&f.GSO, b.gso}} {
+		if *m.out, err = perPacket(m.step); err != nil {
+			return err
+		}
+	}
+	return json.NewEncoder(os.Stdout).Encode(f)
+}
+
+// perPacket runs step for a while and returns microseconds of CPU for each packet.
+func perPacket(step func(i int) (packets int, err error)) (float64, error) {
+	sent := 0
+	for i := range 2000 {
+		if _, err := step(i); err != nil {
+			return 0, err
+		}
+	}
+	before := ownCPU()
+	for i, end := 0, time.Now().Add(floorTime); time.Now().Before(end); {
+		for range 16 {
+			n, err := step(i)
+			if err != nil {
+				return 0, err
+			}
+			sent += n
+			i++
+		}
+	}
+	return float64((ownCPU() - before).Nanoseconds()) / 1000 / float64(sent), nil
+}
+
+// ownCPU returns what this process has cost.
+func ownCPU() time.Duration {
+	var r unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &r) != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// seal encrypts one packet behind a copied RTP header, as SRTP does (RFC 7714).
+func (b *floorBench) seal(out []byte) {
+	binary.BigEndian.PutUint64(b.nonce[4:], binary.BigEndian.Uint64(b.nonce[4:])+1)
+	copy(out, b.plain[:12])
+	b.aead.Seal(out[:12], b.nonce[:], b.plain[12:], out[:12])
+}
+
+func (b *floorBench) writeTo(i int) (int, error) {
+	b.seal(b.sealed[0][:])
+	_, err := b.conn.WriteToUDPAddrPort(b.sealed[0][:], b.to[i%len(b.to)])
+	return 1, err
+}
+
+func (b *floorBench) sendmmsg(i int) (int, error) {
+	for k := range floorBatch {
+		b.seal(b.sealed[k][:])
+		b.vectors[k] = unix.Iovec{Base: &b.sealed[k][0], Len: sealedSize}
+		b.message[k].header = unix.Msghdr{
+			Name: (*byte)(unsafe.Pointer(&b.raw[(i*floorBatch+k)%len(b.raw)])), Namelen: unix.SizeofSockaddrInet4,
+			Iov: &b.vectors[k], Iovlen: 1,
+		}
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&b.message[0])), floorBatch, 0, 0, 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("sendmmsg: %w", errno)
+	}
+	return int(n), nil
+}
+
+func (b *floorBench) gso(i int) (int, error) {
+	for k := range floorRun {
+		b.seal(b.sealed[k][:])
+		b.vectors[k] = unix.Iovec{Base: &b.sealed[k][0], Len: sealedSize}
+	}
+	var control [24]byte // cmsghdr and a segment size, padded
+	binary.NativeEndian.PutUint64(control[0:], 18)
+	binary.NativeEndian.PutUint32(control[8:], unix.SOL_UDP)
+	binary.NativeEndian.PutUint32(control[12:], unix.UDP_SEGMENT)
+	binary.NativeEndian.PutUint16(control[16:], sealedSize)
+	m := unix.Msghdr{
+		Name: (*byte)(unsafe.Pointer(&b.raw[i%len(b.raw)])), Namelen: unix.SizeofSockaddrInet4,
+		Iov: &b.vectors[0], Iovlen: floorRun, Control: &control[0], Controllen: uint64(len(control)),
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(b.fd), uintptr(unsafe.Pointer(&m)), 0); errno != 0 {
+		return 0, fmt.Errorf("sendmsg with UDP_SEGMENT: %w", errno)
+	}
+	return floorRun, nil
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// seat is one participant's signalling: docs/protocol.md. One goroutine answers
+// the server's pings until close.
+type seat struct {
+	conn    *websocket.Conn
+	you     string
+	token   string // for media
+	whip    string
+	whep    string
+	reading sync.WaitGroup
+}
+
+type message struct {
+	Type  string `json:"type"`
+	T     int64  `json:"t"`
+	You   string `json:"you"`
+	Media struct {
+		WHIP  string `json:"whip"`
+		WHEP  string `json:"whep"`
+		Token string `json:"token"`
+	} `json:"media"`
+}
+
+// sit enters the meeting.
+func sit(ctx context.Context, s *server, token string, muted, camera bool) (*seat, error) {
+	url := "ws" + strings.TrimPrefix(s.url, "http") + "/ws/meetings/" + meetingID
+	d := websocket.Dialer{Subprotocols: []string{"tongxiang.v1", "bearer." + token}, HandshakeTimeout: 10 * time.Second}
+	conn, res, err := d.DialContext(ctx, url, http.Header{})
+	if err != nil {
+		return nil, fmt.Errorf("open the WebSocket: %w", err)
+	}
+	_ = res.Body.Close()
+	t := &seat{conn: conn}
+	if err := conn.WriteJSON(map[string]any{"type": "hello", "v": 1, "muted": muted, "camera": camera}); err != nil {
+		return nil, firstOf(fmt.Errorf("say hello: %w", err), conn.Close())
+	}
+	for t.token == "" {
+		var m message
+		if err := conn.ReadJSON(&m); err != nil {
+			return nil, fmt.Errorf("wait for the welcome: %w", firstOf(err, conn.Close()))
+		}
+		if m.Type == "welcome" {
+			t.you, t.token, t.whip, t.whep = m.You, m.Media.Token, m.Media.WHIP, m.Media.WHEP
+		}
+	}
+	t.reading.Go(t.answer)
+	return t, nil
+}
+
+func (t *seat) answer() {
+	for {
+		var m message
+		if t.conn.ReadJSON(&m) != nil {
+			return
+		}
+		if m.Type == "ping" && t.conn.WriteJSON(map[string]any{"type": "pong", "t": m.T}) != nil {
+			return
+		}
+	}
+}
+
+func (t *seat) close() {
+	_ = t.conn.Close()
+	t.reading.Wait()
+}
+
+// take seats n participants.
+func take(ctx context.Context, s *server, n int, how func(i int) (muted, camera bool)) ([]*seat, error) {
+	token, err := s.token(ctx, "site", "member", "")
+	if err != nil {
+		return nil, err
+	}
+	var out []*seat
+	for i := range n {
+		muted, camera := how(i)
+		t, err := sit(ctx, s, token, muted, camera)
+		if err != nil {
+			return out, fmt.Errorf("seat %d of %d: %w", i+1, n, err)
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// meetingResult is an 8×8 meeting.
+type meetingResult struct {
+	perPacket float64 // microseconds of CPU
+	packets   float64 // forwarded each second
+	load      float64 // share of the core
+	expected  float64 // pictures that arrived, as a share of those that should
+}
+
+// measureMeeting has eight participants who all see and hear each other.
+func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResult, err error) {
+	const people = 8
+	s, err := startServer(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = firstOf(err, s.close()) }()
+	seats, err := take(ctx, s, people, func(int) (bool, bool) { return false, true })
+	for _, t := range seats {
+		defer t.close()
+	}
+	if err != nil {
+		return r, err
+	}
+	var viewers []*viewer
+	for i, t := range seats {
+		p := newPublisher(id, s, t.token, true, true)
+		defer p.close()
+		if err := p.start(ctx, t.whip); err != nil {
+			return r, fmt.Errorf("participant %d: %w", i, err)
+		}
+		v := newViewer(id, s, t.token, true)
+		defer v.close()
+		if err := v.watch(ctx, t.whep, people-1, 3); err != nil {
+			return r, fmt.Errorf("participant %d: %w", i, err)
+		}
+		viewers = append(viewers, v)
+	}
+	keep := newAudience(ctx, s, id, nil, "")
+	defer keep.close()
+	keep.adopt(viewers)
+	if err := pause(ctx, 4*time.Second); err != nil {
+		return r, err
+	}
+	count := func() (n int64) {
+		for _, v := range viewers {
+			n += v.packets.Load()
+		}
+		return n
+	}
+	before, err := readUsage(s.pid())
+	if err != nil {
+		return r, err
+	}
+	n := count()
+	if err := pause(ctx, 2*o.window); err != nil {
+		return r, err
+	}
+	after, err := readUsage(s.pid())
+	if err != nil {
+		return r, err
+	}
+	n = count() - n
+	wall := after.at.Sub(before.at)
+	if n > 0 {
+		r.perPacket = float64((after.cpu - before.cpu).Nanoseconds()) / 1000 / float64(n)
+	}
+	r.packets = float64(n) / wall.Seconds()
+	r.load = float64(after.cpu-before.cpu) / float64(wall)
+	r.expected = r.packets / (people * ((people-1)*128 + 3*50))
+	log.Printf("  8×8: %.2f µs/packet, %.0f packets/s (%.0f %% of what all slots can carry), core %.0f %%", r.perPacket, r.packets, 100*r.expected, 100*r.load)
+	return r, nil
+}
+
+// roomResult is a room of a hundred sites of which one is on air.
+type roomResult struct {
+	speaking measurement // with the sound of the muted sites arriving
+	silent   measurement // without it
+	share    float64     // of the CPU that the muted sites cost
+}
+
+// measureRoom has one site on air and 99 muted ones that go on sending sound, as
+// pages do: what they cost is the difference to when they do not.
+func measureRoom(ctx context.Context, o options, id *identity) (r roomResult, err error) {
+	const sites = 100
+	s, err := startServer(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = firstOf(err, s.close()) }()
+	seats, err := take(ctx, s, sites, func(i int) (bool, bool) { return i > 0, i == 0 })
+	for _, t := range seats {
+		defer t.close()
+	}
+	if err != nil {
+		return r, err
+	}
+	var pubs []*publisher
+	for i, t := range seats {
+		p := newPublisher(id, s, t.token, true, i == 0)
+		p.muted = i > 0
+		defer p.close()
+		if err := p.start(ctx, t.whip); err != nil {
+			return r, fmt.Errorf("site %d: %w", i, err)
+		}
+		pubs = append(pubs, p)
+	}
+	// The site on air does not see itself.
+	crowd := newAudience(ctx, s, id, func(i int) string { return seats[i+1].token }, seats[0].whep)
+	crowd.audio = 3
+	defer crowd.close()
+	if err := crowd.grow(ctx, sites-1); err != nil {
+		return r, err
+	}
+	if err := pause(ctx, 4*time.Second); err != nil {
+		return r, err
+	}
+	if r.speaking, err = crowd.measure(ctx, pubs[0], o.window); err != nil {
+		return r, err
+	}
+	for _, p := range pubs[1:] {
+		p.holds.Store(true)
+	}
+	if err := pause(ctx, time.Second); err != nil {
+		return r, err
+	}
+	if r.silent, err = crowd.measure(ctx, pubs[0], o.window); err != nil {
+		return r, err
+	}
+	if r.speaking.load > 0 {
+		r.share = 1 - r.silent.load/r.speaking.load
+	}
+	log.Printf("  100 sites: core %.1f %%, without the sound of the muted %.1f %%: they cost %.0f %%; loss %.2f %%, p99 %.1f ms",
+		100*r.speaking.load, 100*r.silent.load, 100*r.share, 100*r.speaking.loss, millis(r.speaking.p99))
+	return r, nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// usage is what a process has cost since it started.
+type usage struct {
+	cpu    time.Duration // on a core, user and system together
+	waited time.Duration // ready to run while others had the core
+	at     time.Time
+}
+
+// readUsage adds up the scheduler's figures of all threads of a process, which
+// are in nanoseconds where /proc/PID/stat counts hundredths of a second. A Go
+// program's threads do not end, so no time is lost with them.
+func readUsage(pid int) (usage, error) {
+	u := usage{at: time.Now()}
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		return u, fmt.Errorf("read the CPU time of process %d: it has no threads (%w)", pid, errors.Join(err, os.ErrProcessDone))
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // a thread that ended meanwhile
+		}
+		fields := strings.Fields(string(b))
+		if len(fields) < 2 {
+			return u, fmt.Errorf("read %s: %q is not schedstat", f, b)
+		}
+		on, err1 := strconv.ParseInt(fields[0], 10, 64)
+		off, err2 := strconv.ParseInt(fields[1], 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return u, fmt.Errorf("read %s: %w", f, err)
+		}
+		u.cpu += time.Duration(on)
+		u.waited += time.Duration(off)
+	}
+	return u, nil
+}
+
+// readRSS returns the resident memory of a process in KiB.
+func readRSS(pid int) (int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	for line := range bytes.Lines(b) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmRSS:")); ok {
+			return strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(string(rest)), " kB"))
+		}
+	}
+	return 0, fmt.Errorf("read the memory of process %d: no VmRSS", pid)
+}
+
+// startOn starts a command on one core at a priority. A child inherits both from
+// the thread that forks it, so only that thread is changed for a moment.
+func startOn(core, nice int, cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, only unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return fmt.Errorf("read this thread's cores: %w", err)
+	}
+	only.Set(core)
+	if err := unix.SchedSetaffinity(0, &only); err != nil {
+		return fmt.Errorf("move to core %d: %w", core, err)
+	}
+	was, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return fmt.Errorf("read this thread's priority: %w", err)
+	}
+	was = 20 - was // the system call returns 20 - nice, so that it is never negative
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, nice); err != nil {
+		return fmt.Errorf("set the priority to %d: %w", nice, err)
+	}
+	err = firstOf(cmd.Start(), unix.Setpriority(unix.PRIO_PROCESS, 0, was))
+	if back := unix.SchedSetaffinity(0, &before); back != nil {
+		return errors.Join(err, fmt.Errorf("move back from core %d: %w", core, back))
+	}
+	return err
+}
+
+// pinSelf begins this program again on one core at a priority, with the mark set that says so.
+// It returns only when that is done already, or fails.
+func pinSelf(core, nice int) error {
+	const mark = "BENCH_SFU_CORE"
+	if os.Getenv(mark) != "" {
+		return nil
+	}
+	runtime.LockOSThread()
+	var only unix.CPUSet
+	only.Set(core)
+	if err := unix.SchedSetaffinity(0, &only); err != nil {
+		return fmt.Errorf("move the load to core %d: %w", core, err)
+	}
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, nice); err != nil {
+		return fmt.Errorf("set the load's priority to %d: %w", nice, err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	return syscall.Exec(self, os.Args, append(os.Environ(), fmt.Sprintf("%s=%d", mark, core)))
+}
+
+// stop asks a process to end and waits; after patience it is killed.
+func stop(cmd *exec.Cmd, patience time.Duration) error {
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop process %d: %w", cmd.Process.Pid, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(patience):
+		_ = cmd.Process.Kill() // it may have ended in this moment
+		<-ended
+		return fmt.Errorf("process %d did not stop within %v and was killed", cmd.Process.Pid, patience)
+	}
+}
+
+// pause waits; it is an error when ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// cores is how many cores the machine has, whatever this process may use.
+func cores() int {
+	files, err := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*")
+	if err != nil {
+		return 0
+	}
+	return len(files)
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// median of the runs; 0 of none.
+func median[T cmp.Ordered](values []T) T {
+	var zero T
+	if len(values) == 0 {
+		return zero
+	}
+	s := slices.Sorted(slices.Values(values))
+	return s[len(s)/2]
+}
+
+func of[T cmp.Ordered](rs []result, f func(result) T) T {
+	var all []T
+	for _, r := range rs {
+		all = append(all, f(r))
+	}
+	return median(all)
+}
+
+// marginal returns microseconds of CPU for each packet more, from 10 viewers to
+// 200, and KiB of memory for each viewer more. The constant cost of the publisher
+// and of the process is in neither.
+func marginal(ms []measurement) (cpu, rss float64) {
+	var few, many measurement
+	for _, m := range ms {
+		switch m.viewers {
+		case 10:
+			few = m
+		case 200:
+			many = m
+		}
+	}
+	if many.packets <= few.packets {
+		return 0, 0
+	}
+	return float64((many.cpu - few.cpu).Nanoseconds()) / 1000 / float64(many.packets-few.packets),
+		float64(many.rss-few.rss) / float64(many.viewers-few.viewers)
+}
+
+// report is the table of all runs.
+func report(o options, rs []result) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("## %s, %s", o.commit, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	line("")
+	line("%s, %d cores, server on core %d at nice %d, load on core %d, medians of %d.", runtime.Version(), cores(), o.serverCore, o.nice, o.loadCore, len(rs))
+	line("")
+	floor := of(rs, func(r result) float64 { return r.floors.WriteTo })
+	cpuA := of(rs, func(r result) float64 { c, _ := marginal(r.apart); return c })
+	cpuB := of(rs, func(r result) float64 { c, _ := marginal(r.burst); return c })
+	rss := of(rs, func(r result) float64 { _, k := marginal(r.apart); return k })
+	p99 := func(ms []measurement) time.Duration {
+		for _, m := range ms {
+			if m.viewers == 200 {
+				return m.p99
+			}
+		}
+		return 0
+	}
+	held := of(rs, func(r result) int { return r.held })
+	atLeast := ""
+	for _, r := range rs {
+		if r.heldAll {
+			atLeast = "≥ "
+		}
+	}
+	line("| | measured | target |")
+	line("|---|---|---|")
+	line("| floor: WriteTo + GCM / sendmmsg 64 / GSO of 4, µs/packet | %.2f / %.2f / %.2f | |", floor,
+		of(rs, func(r result) float64 { return r.floors.Sendmmsg }), of(rs, func(r result) float64 { return r.floors.GSO }))
+	line("| CPU µs/packet 10→200, packets apart / frame in one burst | %.2f / %.2f | ≤ 4.5 / ≤ 3.0 |", cpuA, cpuB)
+	line("| the same, × the WriteTo floor | %.2f / %.2f | ≤ 1.0 / ≤ 0.65 |", ratio(cpuA, floor), ratio(cpuB, floor))
+	line("| RSS KiB/viewer, 10→200 | %.0f | ≤ 120 |", rss)
+	line("| p99 ms at 200 viewers, apart / burst | %.1f / %.1f | ≤ 5 / ≤ 10 |",
+		millis(of(rs, func(r result) time.Duration { return p99(r.apart) })), millis(of(rs, func(r result) time.Duration { return p99(r.burst) })))
+	line("| viewers on one core, apart | %s%d | ≥ 1200 |", atLeast, held)
+	q := func(pick func(result) []time.Duration, at float64) float64 {
+		return millis(of(rs, func(r result) time.Duration {
+			return quantile(slices.Sorted(slices.Values(pick(r))), at)
+		}))
+	}
+	one := func(r result) []time.Duration { return r.joinOne }
+	many := func(r result) []time.Duration { return r.joinMany }
+	line("| join to first picture packet, p50 ms: one at a time / 50 at once | %.0f / %.0f | ≤ 16 / ≤ 100 |", q(one, 0.5), q(many, 0.5))
+	line("| the same, p95 ms | %.0f / %.0f | |", q(one, 0.95), q(many, 0.95))
+	line("| 8×8 meeting, µs/packet | %.2f | ≤ 6 |", of(rs, func(r result) float64 { return r.meeting.perPacket }))
+	line("| 8×8 meeting, packets/s and share of what the slots can carry | %.0f, %.0f %% | |",
+		of(rs, func(r result) float64 { return r.meeting.packets }), 100*of(rs, func(r result) float64 { return r.meeting.expected }))
+	line("| 100 sites, one on air: CPU of the muted, share of all | %.0f %% | ≤ 10 %% |", 100*of(rs, func(r result) float64 { return r.room.share }))
+	line("")
+	line("| viewers | spacing | core %% | µs/packet | loss %% | p50 ms | p99 ms | max ms | RSS MiB | core taken by others %% |")
+	line("|---|---|---|---|---|---|---|---|---|---|")
+	for _, spacing := range []struct {
+		name string
+		of   func(result) []measurement
+	}{{"apart", func(r result) []measurement { return r.apart }}, {"burst", func(r result) []measurement { return r.burst }}} {
+		for i, n := range fanOut {
+			at := func(f func(measurement) float64) float64 {
+				var all []float64
+				for _, r := range rs {
+					if ms := spacing.of(r); i < len(ms) {
+						all = append(all, f(ms[i]))
+					}
+				}
+				return median(all)
+			}
+			line("| %d | %s | %.0f | %.2f | %.2f | %.1f | %.1f | %.1f | %.0f | %.0f |", n, spacing.name,
+				at(func(m measurement) float64 { return 100 * m.load }), at(perPacketOf), at(func(m measurement) float64 { return 100 * m.loss }),
+				at(func(m measurement) float64 { return millis(m.p50) }), at(func(m measurement) float64 { return millis(m.p99) }),
+				at(func(m measurement) float64 { return millis(m.max) }), at(func(m measurement) float64 { return float64(m.rss) / 1024 }),
+				at(func(m measurement) float64 { return 100 * m.disturbed }))
+		}
+	}
+	return b.String()
+}
+
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
