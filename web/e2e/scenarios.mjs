@@ -68,8 +68,29 @@ export async function shareAndWatch(server, browser) {
     (s) => s.frames > 5 && s.energy > 0,
   )
   programme.ms = Date.now() - opened
+  const kiosk = await programmeOnKiosk(server, browser)
   await context.close()
-  return { screen, programme }
+  return { screen, programme, kiosk }
+}
+
+/** The meeting as a channel: a kiosk plays it by HLS while it is recorded. */
+async function programmeOnKiosk(server, browser) {
+  const { token } = await server.api('POST', '/kiosks', { name: '会议厅' })
+  const { id } = await server.api('POST', '/recordings', { stream: 'meetings/demo' })
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  await page.goto(`${server.base}/kiosk?channel=meetings/demo/programme&reload=off#token=${token}`)
+  const position = () =>
+    page.evaluate(() => Math.max(0, ...[...document.querySelectorAll('video')].map((v) => v.currentTime)))
+  const first = await eventually('the kiosk plays the programme', position, (t) => t > 0.5)
+  await eventually('and goes on', position, (t) => t > first + 3)
+  await context.close()
+  await server.api('POST', `/recordings/${id}/stop`)
+  return eventually(
+    'the recording is complete',
+    () => server.api('GET', `/recordings/${id}`),
+    (r) => r.state !== 'recording',
+  )
 }
 
 /** Runs in the page: a WHEP player of the plainest kind. */

@@ -22,10 +22,12 @@ after(async () => {
   await server?.close()
 })
 
-test('a shared screen is seen, and a plain player gets the programme', options, async () => {
-  const { screen, programme } = await shareAndWatch(server, browser)
+test('a shared screen is seen, and a plain player and a kiosk get the programme', options, async () => {
+  const { screen, programme, kiosk } = await shareAndWatch(server, browser)
   assert.equal(screen.length, 2)
   assert.ok(programme.frames > 5 && programme.energy > 0)
+  assert.equal(kiosk.state, 'complete')
+  assert.ok(kiosk.duration > 2 && kiosk.bytes > 10_000)
 })
 
 test(
