@@ -3,53 +3,77 @@ package sfu
 import (
 	"log/slog"
 	"net"
+	"net/netip"
 	"testing"
 
-	"github.com/pion/rtp"
+	"github.com/pion/dtls/v3"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
+	"tongxiang/sfu/transport"
 )
 
-// nowhere takes packets as pion does, and sends them nowhere.
-type nowhere struct{ bytes int }
-
-// WriteRTP implements webrtc.TrackLocalWriter.
-func (w *nowhere) WriteRTP(h *rtp.Header, payload []byte) (int, error) {
-	w.bytes += h.MarshalSize() + len(payload)
-	return len(payload), nil
-}
-
-// Write implements webrtc.TrackLocalWriter.
-func (w *nowhere) Write(b []byte) (int, error) { return len(b), nil }
-
-// loneViewer is a plain viewer of a track without a connection: all of the path of
-// a packet that is ours.
-func loneViewer(tb testing.TB, codec media.Codec) (*viewer, *stream.Track, func()) {
+// loneViewer is a plain viewer of a track, with a socket at the other end that
+// nobody reads but without a handshake: all of the path of a packet.
+func loneViewer(tb testing.TB, codec media.Codec) (*viewer, *stream.Track) {
 	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	hub := stream.NewHub(log)
-	e := &Engine{hub: hub, clock: media.NewClock(), log: log, sources: newSources(hub), done: make(chan struct{})}
+	clock := media.NewClock()
+	net, err := transport.Listen(transport.Config{UDP: "127.0.0.1:0", Now: clock.Now, Log: log})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e := &Engine{hub: hub, clock: clock, log: log, net: net, sources: newSources(hub), done: make(chan struct{})}
 	pub, err := hub.Publish("channels/a", false)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	track := pub.AddTrack(stream.TrackInfo{Label: stream.LabelVideo, Form: stream.Packets, Format: media.Format{Codec: codec, ClockRate: 90000}})
 	v := &viewer{
-		eng: e, log: log, plain: true, watch: "channels/a", reader: stream.NewReader(nil),
-		budget: newBudget(), bases: map[stream.Name]int64{}, wake: make(chan struct{}, 1),
+		eng: e, w: newWorker(e, net.NewBatch()), log: log, plain: true, watch: "channels/a",
+		budget: newBudget(), bases: map[stream.Name]int64{}, done: make(chan struct{}),
 	}
-	v.addSlots([]mediaLine{{kind: media.Video}})
-	out := v.slots[0].out
-	out.types = payloadTypes{media: map[media.Codec]uint8{media.H264: 102, media.VP8: 96}, twcc: 3}
-	out.types.rtx[102], out.types.rtx[96] = 103, 97
-	out.ssrc, out.rtxSSRC, out.write = 1, 2, &nowhere{}
-	close(out.bound)
-	v.start()
-	v.step(0, true)
-	return v, track, func() {
-		v.slots[0].close()
+	types := &payloadTypes{twcc: 3}
+	types.use([]codecLine{{codec: media.H264, pt: 102, rtx: 103}, {codec: media.VP8, pt: 96, rtx: 97}})
+	line := &mediaLine{kind: media.Video, wanted: true, types: *types}
+	v.addSlots([]*mediaLine{line}, []*sender{{types: types, ssrc: 11, rtxSSRC: 12}})
+	p, err := net.Attach(transport.PeerConfig{Handler: v, Log: log}, deaf(tb), testKeys())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	v.peer = &peer{Peer: p, id: "x"}
+	v.w.step(0)
+	if !v.started {
+		tb.Fatal("the viewer did not start")
+	}
+	tb.Cleanup(func() {
+		v.w.remove(v)
+		v.w.sweep(0)
 		hub.Close()
+		if err := net.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return v, track
+}
+
+// deaf is the address of a socket that nobody reads.
+func deaf(tb testing.TB) netip.AddrPort {
+	tb.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close() })
+	at, _ := c.LocalAddr().(*net.UDPAddr)
+	return at.AddrPort()
+}
+
+func testKeys() transport.Keys {
+	return transport.Keys{
+		Profile:  dtls.SRTP_AEAD_AES_128_GCM,
+		LocalKey: make([]byte, 16), LocalSalt: make([]byte, 12), RemoteKey: make([]byte, 16), RemoteSalt: make([]byte, 12),
 	}
 }
 
@@ -72,19 +96,18 @@ func testPackets(codec media.Codec, n int) []*media.Packet {
 	return out
 }
 
-// BenchmarkForward is what one packet costs one viewer, from the ring to the
-// writer: encryption and the socket are not in it.
+// BenchmarkForward is what one packet costs one viewer, from the ring through
+// encryption into the kernel.
 func BenchmarkForward(b *testing.B) {
 	for _, codec := range []media.Codec{media.H264, media.VP8} {
 		b.Run(codec.String(), func(b *testing.B) {
-			v, track, end := loneViewer(b, codec)
-			defer end()
+			v, track := loneViewer(b, codec)
 			packets := testPackets(codec, 500)
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
 				track.WritePacket(packets[i%len(packets)])
-				v.step(int64(i), false)
+				v.w.step(int64(i))
 				i++
 			}
 		})
@@ -94,13 +117,12 @@ func BenchmarkForward(b *testing.B) {
 func TestForwardingAPacketAllocatesNothing(t *testing.T) {
 	for _, codec := range []media.Codec{media.H264, media.VP8} {
 		t.Run(codec.String(), func(t *testing.T) {
-			v, track, end := loneViewer(t, codec)
-			defer end()
+			v, track := loneViewer(t, codec)
 			packets := testPackets(codec, 4000)
 			i := 0
 			one := func() {
 				track.WritePacket(packets[i])
-				v.step(packets[i].Arrival, false)
+				v.w.step(packets[i].Arrival)
 				i++
 			}
 			for range 1000 {
@@ -109,19 +131,18 @@ func TestForwardingAPacketAllocatesNothing(t *testing.T) {
 			if n := testing.AllocsPerRun(2000, one); n != 0 {
 				t.Errorf("%v allocations for each packet", n)
 			}
-			if sent := v.eng.out.packets.Load(); sent < 3000 {
-				t.Errorf("only %d packets were forwarded", sent)
+			if sent := v.eng.net.Stats().PacketsOut; sent < 3000 {
+				t.Errorf("only %d packets went out", sent)
 			}
 		})
 	}
 }
 
 func TestAnsweringANACKAllocatesNothing(t *testing.T) {
-	v, track, end := loneViewer(t, media.VP8)
-	defer end()
+	v, track := loneViewer(t, media.VP8)
 	for _, p := range testPackets(media.VP8, 500) {
 		track.WritePacket(p)
-		v.step(p.Arrival, false)
+		v.w.step(p.Arrival)
 	}
 	s := v.slots[0]
 	seq := uint16(s.rw.current().lastOut)
@@ -130,36 +151,12 @@ func TestAnsweringANACKAllocatesNothing(t *testing.T) {
 		v.budget = newBudget()
 		now += 100 * ms
 		s.retransmit(seq, now)
+		v.w.out.Flush()
 	}); n != 0 {
 		t.Errorf("%v allocations for each retransmission", n)
 	}
 	if v.eng.resent.Load() < 100 {
 		t.Errorf("%d sent again", v.eng.resent.Load())
-	}
-}
-
-func TestSendingADatagramAllocatesNothingAndNeverWaits(t *testing.T) {
-	s, err := listenUDP("127.0.0.1:0", newSSRCGuard(), func() int64 { return 1 })
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	sink, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sink.Close() // nobody reads it
-	to := sink.LocalAddr().(*net.UDPAddr).AddrPort()
-	b := make([]byte, 1200)
-	if n := testing.AllocsPerRun(5000, func() {
-		if _, err := s.WriteToAddrPort(b, to); err != nil {
-			t.Fatal(err)
-		}
-	}); n != 0 {
-		t.Errorf("%v allocations for each datagram", n)
-	}
-	if got := s.packetsOut.Load() + s.full.Load(); got < 5000 {
-		t.Errorf("%d of 5000 are accounted for", got)
 	}
 }
 
@@ -174,7 +171,7 @@ func BenchmarkReceive(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := &publication{eng: e, log: log, pub: pub, wake: make(chan struct{}, 1)}
-	l := newLayer(p, mediaLine{kind: media.Video, label: stream.LabelVideo}, remoteTrack{types: payloadTypes{codec: [128]media.Codec{102: media.H264}}})
+	l := newLayer(p, &mediaLine{kind: media.Video, label: stream.LabelVideo, types: payloadTypes{codec: [128]media.Codec{102: media.H264}}}, "", 9)
 	raw := make([]byte, 1180)
 	copy(raw, []byte{0x80, 102, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9})
 	raw[12] = 0x41
@@ -184,7 +181,8 @@ func BenchmarkReceive(b *testing.B) {
 		buf := l.slab.buffer()
 		copy(buf, raw)
 		buf[2], buf[3] = byte(i>>8), byte(i)
-		l.push(buf[:len(raw)], false, int64(i)*1e6)
+		v, _ := parseRTP(buf[:len(raw)])
+		l.push(&v, len(raw), false, int64(i)*1e6)
 		i++
 	}
 }

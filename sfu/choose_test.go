@@ -1,7 +1,6 @@
 package sfu
 
 import (
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -170,38 +169,5 @@ func TestSpeakersKeepTheirAudioSlot(t *testing.T) {
 		if got := seat(c.now, c.speakers, 3); !slices.Equal(got, c.want) {
 			t.Errorf("seat(%v, %v) = %v, want %v", c.now, c.speakers, got, c.want)
 		}
-	}
-}
-
-func TestFloodOfStreamsFromOneAddressIsRefused(t *testing.T) {
-	g := newSSRCGuard()
-	evil, good := netip.MustParseAddrPort("10.0.0.1:5000"), netip.MustParseAddrPort("10.0.0.2:5000")
-	now := int64(time.Minute)
-	if g.admit(good, 0, now) {
-		t.Error("SSRC 0 was let in: browsers probe with it before media flows")
-	}
-	admitted := 0
-	for ssrc := uint32(1); ssrc <= 10000; ssrc++ {
-		if g.admit(evil, ssrc, now) {
-			admitted++
-		}
-		now += 100_000 // 10,000 a second
-	}
-	if admitted != maxSSRCs {
-		t.Errorf("%d streams admitted, want %d", admitted, maxSSRCs)
-	}
-	if !g.admit(evil, 1, now) {
-		t.Error("a stream that flows was refused")
-	}
-	for ssrc := uint32(1); ssrc <= 10; ssrc++ {
-		if !g.admit(good, ssrc, now) {
-			t.Error("another address suffers")
-		}
-	}
-	for i := range 3 * maxGuarded {
-		g.admit(netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 1), 7, now)
-	}
-	if len(g.peers) > maxGuarded {
-		t.Errorf("%d addresses are remembered", len(g.peers))
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"tongxiang/internal/apierr"
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
+	"tongxiang/sfu/transport"
 )
 
 // patience bounds every wait for something that must happen; nothing is measured with it.
@@ -169,7 +170,7 @@ func newClient(n *node, o clientOptions) *client {
 	for _, uri := range audio {
 		must(m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeAudio))
 	}
-	s := webrtc.SettingEngine{LoggerFactory: pionLogs{slog.New(slog.DiscardHandler)}}
+	s := webrtc.SettingEngine{LoggerFactory: transport.PionLogs(slog.New(slog.DiscardHandler))}
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetIPFilter(isLoopback)
 	s.DisableSRTPReplayProtection(true) // tests lose packets after they were received

@@ -1,95 +1,56 @@
 package sfu
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/pion/sdp/v3"
-	"github.com/pion/webrtc/v4"
 
 	"tongxiang/internal/media"
 )
 
-// h264Profiles are the profile-level-ids that we name in answers, all with
-// packetization-mode 1. pion compares profile_idc and constraints and ignores the
-// level; Safari offers 640c34 and 42e034, which therefore fit as well.
-var h264Profiles = []string{"42e01f", "42001f", "4d001f", "640c1f", "64001f"}
-
-// mediaEngine returns what a peer may negotiate. ingest says that the peer
-// publishes; without vp8 only H.264 remains, which makes a publisher that offers
-// both use it.
-func mediaEngine(ingest, vp8 bool) (*webrtc.MediaEngine, error) {
-	m := &webrtc.MediaEngine{}
-	feedback := []webrtc.RTCPFeedback{
-		{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}, {Type: "transport-cc"},
-	}
-	pt := webrtc.PayloadType(96)
-	video := func(mime, fmtp string) error {
-		err := m.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: mime, ClockRate: 90000, SDPFmtpLine: fmtp, RTCPFeedback: feedback},
-			PayloadType:        pt,
-		}, webrtc.RTPCodecTypeVideo)
-		if err != nil {
-			return fmt.Errorf("register %s: %w", mime, err)
-		}
-		err = m.RegisterCodec(webrtc.RTPCodecParameters{
-			RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", pt)},
-			PayloadType:        pt + 1,
-		}, webrtc.RTPCodecTypeVideo)
-		if err != nil {
-			return fmt.Errorf("register rtx of %s: %w", mime, err)
-		}
-		pt += 2
-		return nil
-	}
-	for _, id := range h264Profiles {
-		if err := video(webrtc.MimeTypeH264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id="+id); err != nil {
-			return nil, err
-		}
-	}
-	if vp8 {
-		if err := video(webrtc.MimeTypeVP8, ""); err != nil {
-			return nil, err
-		}
-	}
-	err := m.RegisterCodec(webrtc.RTPCodecParameters{
-		RTPCodecCapability: webrtc.RTPCodecCapability{
-			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
-			RTCPFeedback: []webrtc.RTCPFeedback{{Type: "transport-cc"}},
-		},
-		PayloadType: 111,
-	}, webrtc.RTPCodecTypeAudio)
-	if err != nil {
-		return nil, fmt.Errorf("register Opus: %w", err)
-	}
-	both := []string{sdp.TransportCCURI, sdp.SDESMidURI}
-	if ingest {
-		both = append(both, sdp.AudioLevelURI)
-	}
-	for _, uri := range both {
-		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeAudio); err != nil {
-			return nil, fmt.Errorf("register extension %s: %w", uri, err)
-		}
-	}
-	for _, uri := range []string{sdp.TransportCCURI, sdp.SDESMidURI, sdp.SDESRTPStreamIDURI, sdp.SDESRepairRTPStreamIDURI} {
-		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
-			return nil, fmt.Errorf("register extension %s: %w", uri, err)
-		}
-	}
-	return m, nil
-}
-
-// codecOf names a negotiated codec; 0 for what is not media, such as RTX.
-func codecOf(mime string) media.Codec {
-	switch {
-	case strings.EqualFold(mime, webrtc.MimeTypeH264):
-		return media.H264
-	case strings.EqualFold(mime, webrtc.MimeTypeVP8):
+// codecOf names one of our codecs by its a=rtpmap and a=fmtp; 0: none of ours.
+// H.264 must have packetization-mode 1 and be Baseline, Main or High of any
+// level: what browsers offer (Safari 640c34 and 42e034 among it) all plays.
+func codecOf(k media.Kind, rtpmap, fmtp string) media.Codec {
+	switch name := strings.ToLower(rtpmap); {
+	case k == media.Video && name == "vp8/90000":
 		return media.VP8
-	case strings.EqualFold(mime, webrtc.MimeTypeOpus):
+	case k == media.Audio && name == "opus/48000/2":
 		return media.Opus
+	case k == media.Video && name == "h264/90000":
+		mode, _ := parameter(fmtp, "packetization-mode")
+		profile, given := parameter(fmtp, "profile-level-id")
+		known := !given || len(profile) == 6 && (strings.HasPrefix(profile, "42") ||
+			strings.HasPrefix(strings.ToLower(profile), "4d") || strings.HasPrefix(profile, "64"))
+		if mode == "1" && known {
+			return media.H264
+		}
 	}
 	return 0
+}
+
+// answerFmtp returns the parameters that the answer gives a codec. The profile of
+// H.264 is the offer's own (RFC 6184 section 8.2.2).
+func answerFmtp(c media.Codec, offered string) string {
+	switch c {
+	case media.Opus:
+		return "minptime=10;useinbandfec=1"
+	case media.H264:
+		profile, given := parameter(offered, "profile-level-id")
+		if !given {
+			return "level-asymmetry-allowed=1;packetization-mode=1"
+		}
+		return "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=" + profile
+	}
+	return ""
+}
+
+// ourFeedback is the RTCP feedback that we send and understand (RFC 4585, RFC 5104).
+func ourFeedback(k media.Kind) []string {
+	if k == media.Audio {
+		return []string{"transport-cc"}
+	}
+	return []string{"nack", "nack pli", "ccm fir", "transport-cc"}
 }
 
 // clockRate returns the RTP clock rate of a codec that browsers exchange.
@@ -102,42 +63,69 @@ func clockRate(c media.Codec) int {
 
 // payloadTypes is what was negotiated for one m-line.
 type payloadTypes struct {
-	media map[media.Codec]uint8
-	codec [128]media.Codec // by payload type; 0: none of ours
-	rtx   [128]uint8       // payload type of the retransmissions of one; 0: none
-	twcc  uint8            // header extension ids; 0: not negotiated
-	level uint8
+	media  [8]uint8         // payload type by codec; 0: not negotiated
+	codec  [128]media.Codec // by payload type; 0: none of ours
+	rtx    [128]uint8       // payload type of the retransmissions of one; 0: none
+	repair [128]uint8       // payload type that this one repairs; 0: none
+
+	// header extension ids; 0: not negotiated
+	twcc, level, mid, rid, rrid uint8
 }
 
-func negotiated(params webrtc.RTPParameters) payloadTypes {
-	p := payloadTypes{media: make(map[media.Codec]uint8)}
-	for _, c := range params.Codecs {
-		if c.PayloadType > 127 {
-			continue
+// of returns the payload type of a codec; 0: not negotiated.
+func (p *payloadTypes) of(c media.Codec) uint8 {
+	if int(c) < len(p.media) {
+		return p.media[c]
+	}
+	return 0
+}
+
+// use takes over the payload types of codecs, of several for one the first.
+func (p *payloadTypes) use(codecs []codecLine) {
+	p.media, p.codec, p.rtx, p.repair = [8]uint8{}, [128]media.Codec{}, [128]uint8{}, [128]uint8{}
+	for _, c := range codecs {
+		p.codec[c.pt] = c.codec
+		if int(c.codec) < len(p.media) && p.media[c.codec] == 0 {
+			p.media[c.codec] = c.pt
 		}
-		k := codecOf(c.MimeType)
-		if k == 0 {
-			var apt uint8
-			if n, err := fmt.Sscanf(c.SDPFmtpLine, "apt=%d", &apt); n == 1 && err == nil && apt < 128 {
-				p.rtx[apt] = uint8(c.PayloadType)
-			}
-			continue
-		}
-		p.codec[c.PayloadType] = k
-		if _, have := p.media[k]; !have {
-			p.media[k] = uint8(c.PayloadType)
+		if c.rtx != 0 {
+			p.rtx[c.pt], p.repair[c.rtx] = c.rtx, c.pt
 		}
 	}
-	for _, e := range params.HeaderExtensions {
-		if e.ID < 1 || e.ID > 14 {
-			continue
+}
+
+// learn notes the id of a header extension. It is false for one that is not ours.
+func (p *payloadTypes) learn(uri string, id uint8, k media.Kind) bool {
+	var to *uint8
+	switch uri {
+	case sdp.TransportCCURI:
+		to = &p.twcc
+	case sdp.SDESMidURI:
+		to = &p.mid
+	case sdp.AudioLevelURI:
+		if k == media.Audio {
+			to = &p.level
 		}
-		switch e.URI {
-		case sdp.TransportCCURI:
-			p.twcc = uint8(e.ID)
-		case sdp.AudioLevelURI:
-			p.level = uint8(e.ID)
+	case sdp.SDESRTPStreamIDURI:
+		to = &p.rid
+	case sdp.SDESRepairRTPStreamIDURI:
+		to = &p.rrid
+	}
+	if to == nil || *to != 0 {
+		return false
+	}
+	*to = id
+	return true
+}
+
+// share takes over the extension ids that another m-line of the bundle has (RFC
+// 8843 section 9.1: one id means the same everywhere).
+func (p *payloadTypes) share(o *payloadTypes) {
+	for _, x := range []struct{ to, from *uint8 }{
+		{&p.twcc, &o.twcc}, {&p.level, &o.level}, {&p.mid, &o.mid}, {&p.rid, &o.rid}, {&p.rrid, &o.rrid},
+	} {
+		if *x.to == 0 {
+			*x.to = *x.from
 		}
 	}
-	return p
 }

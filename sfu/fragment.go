@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-
-	"github.com/pion/sdp/v3"
 )
 
 // fragment is what a PATCH of application/trickle-ice-sdpfrag (RFC 8840) says.
@@ -64,50 +62,4 @@ func iceChars(s string, atLeast int) bool {
 		}
 	}
 	return true
-}
-
-// restarted returns an offer with other ICE credentials and without candidates.
-func restarted(offer string, f fragment) string {
-	var b strings.Builder
-	for line := range strings.SplitSeq(strings.TrimSuffix(offer, "\r\n"), "\r\n") {
-		switch {
-		case strings.HasPrefix(line, "a=ice-ufrag:"):
-			line = "a=ice-ufrag:" + f.ufrag
-		case strings.HasPrefix(line, "a=ice-pwd:"):
-			line = "a=ice-pwd:" + f.pwd
-		case strings.HasPrefix(line, "a=candidate:"), line == "a=end-of-candidates":
-			continue
-		}
-		b.WriteString(line)
-		b.WriteString("\r\n")
-	}
-	return b.String()
-}
-
-// answerFragment makes the answer to an ICE restart: the session's credentials
-// and the candidates of the first m-line (RFC 9725 section 4.3.3).
-func answerFragment(answer string) string {
-	var b strings.Builder
-	var d sdp.SessionDescription
-	if d.UnmarshalString(answer) != nil || len(d.MediaDescriptions) == 0 {
-		return ""
-	}
-	m := d.MediaDescriptions[0]
-	get := func(key string) string {
-		if v, ok := m.Attribute(key); ok {
-			return v
-		}
-		v, _ := d.Attribute(key)
-		return v
-	}
-	b.WriteString("a=ice-lite\r\n")
-	fmt.Fprintf(&b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", get("ice-ufrag"), get("ice-pwd"))
-	fmt.Fprintf(&b, "m=%s\r\na=mid:%s\r\n", m.MediaName.String(), get("mid"))
-	for _, a := range m.Attributes {
-		if a.Key == "candidate" {
-			fmt.Fprintf(&b, "a=candidate:%s\r\n", a.Value)
-		}
-	}
-	b.WriteString("a=end-of-candidates\r\n")
-	return b.String()
 }

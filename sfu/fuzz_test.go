@@ -6,6 +6,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
 
 	"tongxiang/internal/media"
 )
@@ -26,24 +27,27 @@ func FuzzReadFragment(f *testing.F) {
 		if g.ufrag == "" {
 			return
 		}
-		// What is accepted must not be able to add lines to an offer.
-		const offer = "v=0\r\na=ice-ufrag:old\r\na=ice-pwd:old\r\na=candidate:1\r\nm=video 9 x 1\r\n"
-		got := restarted(offer, g)
-		want := "v=0\r\na=ice-ufrag:" + g.ufrag + "\r\na=ice-pwd:" + g.pwd + "\r\nm=video 9 x 1\r\n"
-		if got != want || bytes.ContainsAny([]byte(g.ufrag+g.pwd), "\r\n ") {
-			t.Fatalf("%q", got)
+		if bytes.ContainsAny([]byte(g.ufrag+g.pwd), "\r\n ") {
+			t.Fatalf("%+v", g)
 		}
 	})
 }
 
 func FuzzReadOffer(f *testing.F) {
 	f.Add("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\na=rid:q send\r\na=rid:h send\r\n")
-	f.Add("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n")
+	f.Add("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=fingerprint:sha-256 00:11\r\na=setup:passive\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n")
 	f.Add("v=0")
 	f.Fuzz(func(t *testing.T, s string) {
-		lines, err := readOffer(s, "sendonly")
-		if err == nil && (len(lines) == 0 || len(lines) > maxMedia) {
-			t.Fatalf("%d lines", len(lines))
+		o, err := readOffer(s, "sendonly")
+		if err != nil {
+			return
+		}
+		if len(o.lines) == 0 || len(o.lines) > maxMedia {
+			t.Fatalf("%d lines", len(o.lines))
+		}
+		var d sdp.SessionDescription
+		if err := d.UnmarshalString(o.answer(reply{senders: newSenders(o.lines, "")})); err != nil {
+			t.Fatalf("the answer is no SDP: %v", err)
 		}
 	})
 }
@@ -94,11 +98,10 @@ func FuzzRTCPToAViewer(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add([]byte{0x80, 205, 0, 0})
-	v, track, end := loneViewer(f, media.VP8)
-	defer end()
+	v, track := loneViewer(f, media.VP8)
 	for _, p := range testPackets(media.VP8, 300) {
 		track.WritePacket(p)
-		v.step(p.Arrival, false)
+		v.w.step(p.Arrival)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		packets, err := rtcp.Unmarshal(b)
@@ -106,7 +109,10 @@ func FuzzRTCPToAViewer(f *testing.F) {
 			return
 		}
 		before := v.eng.resent.Load()
-		v.handle(feedback{v.slots[0], relevant(packets)})
+		for _, p := range relevant(packets) {
+			v.handle(p, 1e12)
+		}
+		v.w.out.Flush()
 		if n := v.eng.resent.Load() - before; n > 1000 {
 			t.Fatalf("%d packets sent for %d bytes of RTCP", n, len(b))
 		}

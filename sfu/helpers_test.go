@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/runtime"
@@ -61,3 +62,21 @@ func (b tappedTrack) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters
 
 // awaitPromise makes an evaluation wait for what its promise becomes.
 func awaitPromise(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
+
+// restarted returns an offer with other ICE credentials and without candidates.
+func restarted(offer string, f fragment) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(strings.TrimSuffix(offer, "\r\n"), "\r\n") {
+		switch {
+		case strings.HasPrefix(line, "a=ice-ufrag:"):
+			line = "a=ice-ufrag:" + f.ufrag
+		case strings.HasPrefix(line, "a=ice-pwd:"):
+			line = "a=ice-pwd:" + f.pwd
+		case strings.HasPrefix(line, "a=candidate:"), line == "a=end-of-candidates":
+			continue
+		}
+		b.WriteString(line)
+		b.WriteString("\r\n")
+	}
+	return b.String()
+}

@@ -1,7 +1,6 @@
 package sfu
 
 import (
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -123,16 +122,11 @@ func (e *Engine) patch(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
-	defer cancel()
-	answer, err := p.restart(ctx, e.net, f)
-	if err != nil {
-		return err
-	}
+	answer := p.restart(f)
 	w.Header().Set("Content-Type", typeFragment)
 	w.Header().Set("ETag", p.tag())
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, answerFragment(answer))
+	_, _ = io.WriteString(w, answer)
 	return nil
 }
 

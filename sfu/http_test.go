@@ -11,8 +11,8 @@ import (
 	"tongxiang/internal/media"
 )
 
-// offer returns a real offer of a client that publishes or watches.
-func offer(t *testing.T, n *node, dir webrtc.RTPTransceiverDirection) string {
+// offerOf returns a real offer of a client that publishes or watches.
+func offerOf(t *testing.T, n *node, dir webrtc.RTPTransceiverDirection) string {
 	t.Helper()
 	c := newClient(n, clientOptions{h264: true, vp8: true})
 	for _, k := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
@@ -29,7 +29,7 @@ func offer(t *testing.T, n *node, dir webrtc.RTPTransceiverDirection) string {
 
 func TestBadRequestsAreRefusedWithAStableCode(t *testing.T) {
 	n := newNode(t, nil)
-	send, recv := offer(t, n, webrtc.RTPTransceiverDirectionSendonly), offer(t, n, webrtc.RTPTransceiverDirectionRecvonly)
+	send, recv := offerOf(t, n, webrtc.RTPTransceiverDirectionSendonly), offerOf(t, n, webrtc.RTPTransceiverDirectionRecvonly)
 	const head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 	unknown := strings.NewReplacer("H264/90000", "H266/90000", "VP8/90000", "XYZ/90000", "opus/48000/2", "speex/8000").Replace(send)
 	mode0 := strings.NewReplacer("packetization-mode=1", "packetization-mode=0", "VP8/90000", "XYZ/90000", "opus/48000/2", "speex/8000").Replace(send)
@@ -117,7 +117,7 @@ func TestOptionsSayWhatIsTakenAndNameNoOtherServer(t *testing.T) {
 
 func TestPeersAreBounded(t *testing.T) {
 	n := newNode(t, func(c *Config) { c.MaxPeers = 2 })
-	body := offer(t, n, webrtc.RTPTransceiverDirectionRecvonly)
+	body := offerOf(t, n, webrtc.RTPTransceiverDirectionRecvonly)
 	for i, want := range []int{201, 201, 503} {
 		resp, text := n.request(http.MethodPost, "/whep/channels/a", "x", typeSDP, body)
 		if resp.StatusCode != want {
@@ -128,7 +128,7 @@ func TestPeersAreBounded(t *testing.T) {
 
 func TestAnswerAnnouncesOnlyOurAddresses(t *testing.T) {
 	n := newNode(t, func(c *Config) { c.Addresses = []string{"192.0.2.7", "2001:db8::7"} })
-	resp, answer := n.request(http.MethodPost, "/whep/channels/a", "x", typeSDP, offer(t, n, webrtc.RTPTransceiverDirectionRecvonly))
+	resp, answer := n.request(http.MethodPost, "/whep/channels/a", "x", typeSDP, offerOf(t, n, webrtc.RTPTransceiverDirectionRecvonly))
 	if resp.StatusCode != http.StatusCreated || resp.Header.Get("Location") == "" || resp.Header.Get("ETag") == "" {
 		t.Fatalf("%s %v", resp.Status, resp.Header)
 	}
@@ -155,7 +155,7 @@ func TestAnswerAnnouncesOnlyOurAddresses(t *testing.T) {
 
 func TestPublisherThatOffersBothIsTakenInH264(t *testing.T) {
 	n := newNode(t, nil)
-	_, answer := n.request(http.MethodPost, "/whip/channels/a", "x", typeSDP, offer(t, n, webrtc.RTPTransceiverDirectionSendonly))
+	_, answer := n.request(http.MethodPost, "/whip/channels/a", "x", typeSDP, offerOf(t, n, webrtc.RTPTransceiverDirectionSendonly))
 	if strings.Contains(answer, "VP8") || !strings.Contains(answer, "H264/90000") {
 		t.Errorf("answer:\n%s", answer)
 	}

@@ -6,22 +6,23 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"tongxiang/internal/media"
-	"tongxiang/internal/stream"
 
 	"github.com/pion/rtcp"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/stream"
 )
 
 // layer is one incoming RTP stream: a sound, a picture or a simulcast layer of one.
 type layer struct {
-	p      *publication
-	label  stream.Label
-	index  int
-	rid    string
-	remote remoteTrack
-	video  bool
+	p     *publication
+	line  *mediaLine
+	index int // simulcast layer, 0 the smallest
+	rid   string
+	ssrc  uint32
+	video bool
 
-	mu      sync.Mutex // guards what follows; held for moments by the two readers and by run
+	mu      sync.Mutex // guards what follows; held for moments
 	track   *stream.Track
 	seqs    media.Unwrapper
 	stamps  media.Unwrapper
@@ -32,7 +33,7 @@ type layer struct {
 	nextRR  int64
 	pending []uint16 // scratch of run
 
-	// owned by the RTP reader
+	// owned by publication.RTP
 	look  media.Inspector
 	pack  compactor
 	slab  slab
@@ -51,7 +52,6 @@ type slab struct {
 const (
 	slabBytes   = 64 << 10
 	slabPackets = 64
-	maxPacket   = 1500
 )
 
 // buffer returns room for one packet.
@@ -73,11 +73,11 @@ func (s *slab) take(n int) *media.Packet {
 	return p
 }
 
-func newLayer(p *publication, line mediaLine, r remoteTrack) *layer {
+func newLayer(p *publication, line *mediaLine, rid string, ssrc uint32) *layer {
 	return &layer{
-		p: p, label: line.label, index: layerIndex(line.rids, r.rid), rid: r.rid,
-		remote: r, video: line.kind == media.Video,
-		seqs: media.NewUnwrapper(16), stamps: media.NewUnwrapper(32),
+		p: p, line: line, index: layerIndex(line.rids, rid), rid: rid, ssrc: ssrc,
+		video: line.kind == media.Video,
+		seqs:  media.NewUnwrapper(16), stamps: media.NewUnwrapper(32),
 	}
 }
 
@@ -96,15 +96,12 @@ func layerIndex(rids []string, rid string) int {
 	return max(0, slices.Index(rids, rid))
 }
 
-// push takes one packet, whose bytes are at the front of the slab.
-func (l *layer) push(b []byte, repair bool, now int64) {
+// push takes one packet, whose size bytes are at the front of the slab. repair says
+// that it came by retransmission: a repaired loss, or one of the old packets that
+// Chromium sends again to probe for bandwidth.
+func (l *layer) push(v *rtpView, size int, repair bool, now int64) {
 	eng := l.p.eng
-	v, ok := parseRTP(b)
-	if !ok {
-		eng.drops.Add(stream.DropMalformed, 1)
-		return
-	}
-	codec := l.remote.types.codec[v.pt]
+	codec := l.line.types.codec[v.pt]
 	l.mu.Lock()
 	seq := l.seqs.Unwrap(uint64(v.seq))
 	fresh, outage := l.loss.arrived(seq, now)
@@ -147,7 +144,7 @@ func (l *layer) push(b []byte, repair bool, now int64) {
 		eng.drops.Add(stream.DropMuted, 1)
 		return
 	}
-	pk := l.slab.take(len(b))
+	pk := l.slab.take(size)
 	l.mu.Lock()
 	if codec != l.codec {
 		l.clock = l.p.clocks.Clock(clockRate(codec))
@@ -157,7 +154,7 @@ func (l *layer) push(b []byte, repair bool, now int64) {
 	l.mu.Unlock()
 	pk.Sequence, pk.Arrival, pk.Payload = l.pack.number(seq), now, v.payload
 	pk.Codec, pk.Marker, pk.Repair = codec, v.marker, repair
-	if e := v.extension(l.remote.types.level); len(e) > 0 && !l.video {
+	if e := v.extension(l.line.types.level); len(e) > 0 && !l.video {
 		pk.HasLevel, pk.Voice, pk.AudioLevel = true, e[0]&0x80 != 0, e[0]&0x7f
 	}
 	l.look.Inspect(pk)
@@ -181,7 +178,7 @@ func (l *layer) open(codec media.Codec) {
 	if codec == media.Opus {
 		f.Channels, f.Rate = 2, 48000
 	}
-	t := l.p.pub.AddTrack(stream.TrackInfo{Label: l.label, Layer: l.index, RID: l.rid, Form: stream.Packets, Format: f})
+	t := l.p.pub.AddTrack(stream.TrackInfo{Label: l.line.label, Layer: l.index, RID: l.rid, Form: stream.Packets, Format: f})
 	l.mu.Lock()
 	l.track = t
 	l.mu.Unlock()
@@ -253,31 +250,14 @@ func h264Units(b []byte) [][]byte {
 	return append(sps, others...)
 }
 
-// readReports takes the sender reports of one stream until it ends.
-func (l *layer) readReports() {
-	b := make([]byte, maxPacket)
-	for {
-		n, err := l.remote.readRTCP(b)
-		if err != nil {
-			return
-		}
-		packets, err := rtcp.Unmarshal(b[:n])
-		if err != nil {
-			l.p.eng.drops.Add(stream.DropMalformed, 1)
-			continue
-		}
-		now := l.p.eng.clock.Now()
-		for _, pk := range packets {
-			if sr, ok := pk.(*rtcp.SenderReport); ok && sr.SSRC == l.remote.ssrc {
-				l.mu.Lock()
-				l.stats.lastSR, l.stats.lastSRAt = uint32(sr.NTPTime>>16), now
-				clock := l.clock
-				l.mu.Unlock()
-				if clock != nil {
-					clock.SenderReport(sr.RTPTime, sr.NTPTime, now)
-				}
-			}
-		}
+// report takes a sender report about this layer.
+func (l *layer) report(sr *rtcp.SenderReport, now int64) {
+	l.mu.Lock()
+	l.stats.lastSR, l.stats.lastSRAt = uint32(sr.NTPTime>>16), now
+	clock := l.clock
+	l.mu.Unlock()
+	if clock != nil {
+		clock.SenderReport(sr.RTPTime, sr.NTPTime, now)
 	}
 }
 
@@ -285,13 +265,13 @@ func (l *layer) readReports() {
 func (l *layer) feedback(now int64, out []rtcp.Packet) []rtcp.Packet {
 	eng := l.p.eng
 	if l.keys.due(now) {
-		out = append(out, &rtcp.PictureLossIndication{SenderSSRC: feedbackSSRC, MediaSSRC: l.remote.ssrc})
+		out = append(out, &rtcp.PictureLossIndication{SenderSSRC: feedbackSSRC, MediaSSRC: l.ssrc})
 		eng.plis.Add(1)
 	}
 	if l.video {
 		if l.pending = l.loss.due(now, l.pending[:0]); len(l.pending) > 0 {
 			out = append(out, &rtcp.TransportLayerNack{
-				SenderSSRC: feedbackSSRC, MediaSSRC: l.remote.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(l.pending),
+				SenderSSRC: feedbackSSRC, MediaSSRC: l.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(l.pending),
 			})
 			eng.nacks.Add(uint64(len(l.pending)))
 		}
@@ -306,7 +286,7 @@ func (l *layer) feedback(now int64, out []rtcp.Packet) []rtcp.Packet {
 		l.stats.reportedSequence = l.stats.highest
 		fraction, lost := l.stats.report()
 		r := rtcp.ReceptionReport{
-			SSRC: l.remote.ssrc, FractionLost: fraction, TotalLost: lost,
+			SSRC: l.ssrc, FractionLost: fraction, TotalLost: lost,
 			LastSequenceNumber: uint32(l.stats.highest), Jitter: uint32(l.stats.jitter),
 		}
 		if l.stats.lastSRAt > 0 {

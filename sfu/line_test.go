@@ -29,7 +29,7 @@ func newRelay(t *testing.T, n *node) *relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{conn: conn, to: n.eng.net.udpAt[0], back: map[netip.AddrPort]*net.UDPConn{}}
+	r := &relay{conn: conn, to: n.eng.net.UDP()[0], back: map[netip.AddrPort]*net.UDPConn{}}
 	var running sync.WaitGroup
 	running.Go(func() {
 		b := make([]byte, 2000)
@@ -140,7 +140,7 @@ func TestMediaFlowsOverTCPWhereUDPIsBlocked(t *testing.T) {
 	view.post("whep", "channels/a", "x")
 	until(t, "picture", func() bool { return v[0].count() > 50 })
 	continuous(t, v[0].all())
-	if got := n.eng.net.socket.packetsIn.Load(); got != 0 {
+	if got := n.eng.net.Stats().PacketsIn; got != 0 {
 		t.Errorf("%d datagrams came by UDP", got)
 	}
 }
@@ -163,7 +163,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	if s := n.eng.Stats(); s.Publishers+s.Viewers != 0 {
 		t.Errorf("%+v", s)
 	}
-	resp, _ := n.request("POST", "/whep/channels/a", "x", typeSDP, offer(t, n, webrtc.RTPTransceiverDirectionRecvonly))
+	resp, _ := n.request("POST", "/whep/channels/a", "x", typeSDP, offerOf(t, n, webrtc.RTPTransceiverDirectionRecvonly))
 	if resp.StatusCode != 503 {
 		t.Errorf("after Close: %s", resp.Status)
 	}

@@ -2,7 +2,6 @@ package sfu
 
 import (
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,26 +17,29 @@ import (
 // sound, and as many again for an encoder that restarts one under another SSRC.
 const maxLayers = 12
 
-// publication is one WHIP session: what it receives it writes to the hub.
-//
-// Goroutines: run, which sends feedback and ends the session, and for each
-// incoming stream one that reads RTP and one that reads RTCP. The readers belong
-// to the peer, which waits for them.
+// publication is one WHIP session: what it receives it writes to the hub. It
+// implements [transport.Handler]: RTP runs on the goroutine that reads the socket.
+// run sends feedback and ends the session.
 type publication struct {
 	eng    *Engine
 	log    *slog.Logger
 	peer   *peer
 	grant  Grant
-	lines  []mediaLine
-	ready  chan struct{}     // closed when peer and pub are set
-	pub    *stream.Publisher // set before ready is closed
-	muted  *atomic.Bool      // of the participant in its room; nil outside of one
+	lines  []*mediaLine
+	ids    payloadTypes // header extensions, which are the same in all m-lines
+	pub    *stream.Publisher
+	muted  *atomic.Bool // of the participant in its room; nil outside of one
 	clocks media.RTPSession
 
 	wake chan struct{} // to run: something is due earlier than it thinks
+	lost chan struct{} // closed by Gone
 	end  chan struct{} // closed by stop
 	once sync.Once
 	done chan struct{} // closed when run has ended
+
+	receiving sync.Mutex // guards what follows: a peer may come by UDP and by TCP at once
+	streams   map[uint32]*incoming
+	scratch   [maxPacket]byte
 
 	arrivalMu sync.Mutex // guards arrivals
 	arrivals  *twcc.Recorder
@@ -47,10 +49,52 @@ type publication struct {
 	layers []*layer
 }
 
-// arrived is called by pion's readers for each transport-wide sequence number.
-func (p *publication) arrived(ssrc uint32, number uint16) {
+func newPublication(e *Engine, grant Grant, lines []*mediaLine, log *slog.Logger) *publication {
+	p := &publication{
+		eng: e, log: log, grant: grant, lines: lines,
+		wake: make(chan struct{}, 1), lost: make(chan struct{}), end: make(chan struct{}), done: make(chan struct{}),
+		streams: make(map[uint32]*incoming), arrivals: twcc.NewRecorder(feedbackSSRC),
+	}
+	for _, l := range lines {
+		p.ids.share(&l.types)
+	}
+	return p
+}
+
+// Up implements [transport.Handler].
+func (p *publication) Up() {}
+
+// Gone implements [transport.Handler].
+func (p *publication) Gone() { close(p.lost) }
+
+// RTCP implements [transport.Handler]: senders report when they sent what.
+func (p *publication) RTCP(b []byte, now int64) {
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil {
+		p.eng.drops.Add(stream.DropMalformed, 1)
+		return
+	}
+	for _, pk := range packets {
+		sr, ok := pk.(*rtcp.SenderReport)
+		if !ok {
+			continue
+		}
+		p.mu.Lock()
+		for _, l := range p.layers {
+			if l.ssrc == sr.SSRC {
+				l.report(sr, now)
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+// arrived notes a transport-wide sequence number
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01), those of retransmissions
+// and of padding among them.
+func (p *publication) arrived(ssrc uint32, number uint16, now int64) {
 	p.arrivalMu.Lock()
-	p.arrivals.Record(ssrc, number, p.eng.clock.Now()/1000)
+	p.arrivals.Record(ssrc, number, now/1000)
 	p.arrivalMu.Unlock()
 	if p.reporting.CompareAndSwap(false, true) {
 		p.poke()
@@ -62,55 +106,6 @@ func (p *publication) poke() {
 	case p.wake <- struct{}{}:
 	default:
 	}
-}
-
-// receive reads one incoming stream until it ends. It is the peer's onTrack.
-func (p *publication) receive(r remoteTrack) {
-	select {
-	case <-p.ready:
-	case <-p.end:
-		return
-	case <-p.eng.done:
-		return
-	}
-	line, ok := p.line(r)
-	if !ok {
-		p.log.Warn("track without an m-line", "mid", r.mid, "rid", r.rid)
-		return
-	}
-	l := newLayer(p, line, r)
-	p.mu.Lock()
-	if len(p.layers) >= maxLayers {
-		p.mu.Unlock()
-		p.log.Warn("too many incoming streams", "ssrc", r.ssrc)
-		return
-	}
-	p.layers = append(p.layers, l)
-	p.mu.Unlock()
-	p.peer.run(l.readReports)
-	p.log.Debug("track", "label", l.label, "layer", l.index, "rid", l.rid, "ssrc", r.ssrc)
-	for {
-		b := l.slab.buffer()
-		n, repair, err := r.read(b)
-		if err != nil {
-			break
-		}
-		l.push(b[:n], repair, p.eng.clock.Now())
-	}
-	p.mu.Lock()
-	p.layers = slices.DeleteFunc(p.layers, func(o *layer) bool { return o == l })
-	p.mu.Unlock()
-	p.poke()
-}
-
-// line finds the m-line of an incoming stream.
-func (p *publication) line(r remoteTrack) (mediaLine, bool) {
-	for _, l := range p.lines {
-		if l.mid == r.mid {
-			return l, true
-		}
-	}
-	return mediaLine{}, false
 }
 
 // run sends the feedback that senders need: without transport-wide reports
@@ -126,7 +121,7 @@ func (p *publication) run() {
 		now := p.eng.clock.Now()
 		out, next := p.collect(now, &nextTWCC, &asks)
 		if len(out) > 0 {
-			p.peer.sendRTCP(out)
+			p.peer.sendRTCP(out, p.log)
 		}
 		wait := time.Hour
 		if next > 0 {
@@ -137,7 +132,7 @@ func (p *publication) run() {
 		case <-p.end:
 			p.close("closed")
 			return
-		case <-p.peer.gone:
+		case <-p.lost:
 			p.close("connection lost")
 			return
 		case <-p.pub.Done():
@@ -230,7 +225,7 @@ const feedbackSSRC = 1
 // close ends the session. Only run calls it.
 func (p *publication) close(why string) {
 	p.pub.Close()
-	p.peer.close()
+	p.peer.Close()
 	p.eng.forget(p.peer.id)
 	p.log.Info("publisher ended", "why", why)
 }

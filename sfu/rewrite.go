@@ -20,6 +20,10 @@ const (
 // keptSegments is how many changes of source a retransmission can look back over.
 const keptSegments = 8
 
+// firstSequence is the number of a slot's first packet, unwrapped: one turn up, so
+// that those before it stay positive.
+const firstSequence = 1<<16 + 1
+
 // segment is a run of packets of one track that were numbered alike.
 type segment struct {
 	track             *stream.Track
@@ -47,7 +51,7 @@ type rewriter struct {
 
 // outgoing is what a packet is called in the slot.
 type outgoing struct {
-	sequence  uint16
+	sequence  int64 // unwrapped
 	timestamp uint32
 	first     bool // of a segment: nothing directly before it was sent from this source
 	seg       *segment
@@ -68,13 +72,13 @@ func (r *rewriter) rewrite(p *media.Packet, track *stream.Track, source stream.N
 	if seg == nil || seg.track != track || fresh || r.paused(p, seg) {
 		seg = r.begin(p, track, source)
 		r.note(p, seg, source)
-		return outgoing{uint16(seg.firstOut), r.timestamp, true, seg}, true
+		return outgoing{seg.firstOut, r.timestamp, true, seg}, true
 	}
 	seq := p.Sequence + seg.offset
 	if seq < seg.firstOut {
 		return outgoing{}, false
 	}
-	o := outgoing{uint16(seq), uint32(p.Timestamp) + seg.timestamps, false, seg}
+	o := outgoing{seq, uint32(p.Timestamp) + seg.timestamps, false, seg}
 	if seq > seg.lastOut {
 		seg.lastOut = seq
 		r.note(p, seg, source)
@@ -92,7 +96,7 @@ func (r *rewriter) paused(p *media.Packet, seg *segment) bool {
 
 // begin starts a segment in which p follows directly after what was sent last.
 func (r *rewriter) begin(p *media.Packet, track *stream.Track, source stream.Name) *segment {
-	last := int64(1 << 16) // unwrapped numbers stay positive
+	last := int64(firstSequence - 1)
 	stamp := uint32(p.Timestamp)
 	if old := r.current(); old != nil {
 		last = old.lastOut
@@ -136,17 +140,17 @@ func (r *rewriter) note(p *media.Packet, seg *segment, source stream.Name) {
 	}
 }
 
-// find returns what was sent under a sequence number, for retransmission.
-func (r *rewriter) find(sequence uint16) (seg *segment, in int64, ok bool) {
+// find returns the segment of a sequence number and the number unwrapped, for retransmission.
+func (r *rewriter) find(sequence uint16) (seg *segment, out int64, ok bool) {
 	cur := r.current()
 	if cur == nil {
 		return nil, 0, false
 	}
-	out := cur.lastOut + int64(int16(sequence-uint16(cur.lastOut)))
+	out = cur.lastOut + int64(int16(sequence-uint16(cur.lastOut)))
 	for i := r.n - 1; i >= 0 && i >= r.n-keptSegments; i-- {
 		s := &r.segs[i%keptSegments]
 		if out >= s.firstOut && out <= s.lastOut {
-			return s, out - s.offset, true
+			return s, out, true
 		}
 	}
 	return nil, 0, false

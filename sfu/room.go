@@ -229,7 +229,7 @@ func (r *Room) viewerShows(v *viewer) {
 	}
 	video := make([]shown, len(v.video))
 	for i, sl := range v.video {
-		video[i] = shown{mid: sl.mid, now: sl.shown, label: sl.label}
+		video[i] = shown{mid: sl.out.mid, now: sl.shown, label: sl.label}
 		if sl.src != nil {
 			video[i].source = sl.src.name
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
 )
@@ -179,10 +180,10 @@ func (r *Room) seats() {
 			s.up = true
 			e := ViewerUp{Participant: id}
 			for _, sl := range s.v.video {
-				e.Video = append(e.Video, sl.mid)
+				e.Video = append(e.Video, sl.out.mid)
 			}
 			for _, sl := range s.v.audio {
-				e.Audio = append(e.Audio, sl.mid)
+				e.Audio = append(e.Audio, sl.out.mid)
 			}
 			r.post("viewer/"+id, e)
 		}

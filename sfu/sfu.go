@@ -1,13 +1,12 @@
 // Package sfu brings browsers in and out: WHIP (RFC 9725) publishes into the hub,
 // WHEP (draft-ietf-wish-whep) watches from it, without a renegotiation ever.
 //
-//	           socket.go  one UDP port, never blocks      transport.go, peer.go,
-//	              │       and one TCP port for ICE-TCP    codecs.go: pion, and
-//	              │                                       nothing of it elsewhere
-//	WHIP ─> publish.go ─> hub ─> viewer.go ─> slots.go ─> WHEP
-//	         feedback.go          │            rewrite.go  one stream per slot
-//	         (NACK, PLI, TWCC)    │            layers.go   which simulcast layer
-//	                           room.go ─ audio.go          who is heard
+//	transport  one UDP and one TCP port: ICE-lite, DTLS, SRTP, batches
+//	     │
+//	WHIP ─> incoming.go ─> layer.go ─> hub ─> worker.go ─> slots.go ─> WHEP
+//	         publish.go                │      viewer.go    rewrite.go  one stream per slot
+//	         feedback.go               │                   layers.go   which simulcast layer
+//	         (NACK, PLI, TWCC)      room.go ─ audio.go                 who is heard
 //
 // A viewer's offer has video and audio m-lines, the slots. What feeds a slot may
 // change at any time: the rewriter makes one continuous RTP stream of it. In a
@@ -15,19 +14,20 @@
 // the loudest voices fill the audio slots by themselves. A plain viewer
 // ([Grant.Watch]) gets one stream.
 //
-// A packet is parsed once when it arrives and shared by all viewers; each viewer
-// only makes its header. Header extensions end here: they are the hop's own.
+// The way of a packet: the transport's reader decrypts it into a buffer that the
+// hub and all viewers share; each worker wakes, and for each of its viewers makes a
+// header and seals it with the shared payload into what the kernel gets. That is
+// one goroutine hop and one copy, which is the encryption. Header extensions end
+// here: they are the hop's own.
 //
 //	goroutine                  owner        ends when
+//	worker.run, per processor  Engine       Close
 //	publication.run            Engine       session ends: DELETE, connection lost, takeover, Close
-//	layer reader, its RTCP     peer         the stream or the peer ends
-//	viewer.run                 Engine       as publication.run
-//	RTCP reader of a slot      peer         the peer ends
 //	sources.watch, per stream  sources      the last viewer or room lets go
 //	Room.run                   Engine       CloseRoom or Close
 //
 // Locks, in the order taken: Engine.mu, Room.mu, sources.mu, peer.mu,
-// publication.mu, layer.mu; none is held while waiting for the network.
+// publication.receiving, publication.mu, layer.mu; none is held while waiting for the network.
 package sfu
 
 import (
@@ -36,10 +36,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
+	"slices"
 	"sync"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
+	"tongxiang/sfu/transport"
 )
 
 // Action is what a client wants to do with a stream.
@@ -111,8 +114,9 @@ type Engine struct {
 	hub     *stream.Hub
 	clock   media.Clock
 	log     *slog.Logger
-	net     *transport
+	net     *transport.Transport
 	sources *sources
+	workers []*worker
 	done    chan struct{} // closed by Close
 
 	counters
@@ -138,14 +142,27 @@ func New(cfg Config, hub *stream.Hub, clock media.Clock, log *slog.Logger) (*Eng
 		return nil, errors.New("sfu: Config.Authorize is missing")
 	}
 	cfg.setDefaults()
-	t, err := newTransport(cfg, clock.Now, log)
+	t, err := transport.Listen(transport.Config{UDP: cfg.UDP, TCP: cfg.TCP, Addresses: cfg.Addresses, Now: clock.Now, Log: log})
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{
+	e := &Engine{
 		cfg: cfg, hub: hub, clock: clock, log: log, net: t, sources: newSources(hub),
 		done: make(chan struct{}), sessions: make(map[string]session), rooms: make(map[string]*Room),
-	}, nil
+	}
+	for range runtime.GOMAXPROCS(0) {
+		w := newWorker(e, t.NewBatch())
+		e.workers = append(e.workers, w)
+		e.ends.Go(w.run)
+	}
+	return e, nil
+}
+
+// place chooses the worker of a new viewer: the one with the fewest.
+func (e *Engine) place() *worker {
+	w := slices.MinFunc(e.workers, func(a, b *worker) int { return int(a.size.Load() - b.size.Load()) })
+	w.size.Add(1)
+	return w
 }
 
 // Close ends all sessions and rooms, waits for them, and closes the ports.
@@ -166,7 +183,7 @@ func (e *Engine) Close() error {
 	for _, r := range rooms {
 		r.close()
 	}
-	return e.net.close()
+	return e.net.Close()
 }
 
 // admit makes room for one more session; release undoes it until add.
@@ -189,15 +206,15 @@ func (e *Engine) release() {
 	e.joining--
 }
 
-// add registers a session and runs it. It is false when the engine was closed meanwhile.
-func (e *Engine) add(id string, s session, run func()) bool {
+// add registers a session and starts it. It is false when the engine was closed meanwhile.
+func (e *Engine) add(id string, s session, start func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return false
 	}
 	e.sessions[id] = s
-	e.ends.Go(run)
+	start()
 	return true
 }
 

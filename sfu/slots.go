@@ -1,8 +1,10 @@
 package sfu
 
 import (
+	"encoding/binary"
+	"slices"
+
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
@@ -19,31 +21,11 @@ const (
 	vacateAfter  = 1000 * ms
 )
 
-// feed is a track being followed for a slot.
-type feed struct {
-	track  *stream.Track
-	cursor *stream.Cursor[media.Packet]
-	source stream.Name
-	first  *media.Packet // read already, to see how old it is
-	began  bool          // something of it was sent
-	asked  int64         // when a key frame was last asked for
-}
-
-// next returns the feed's next packet, or nil.
-func (f *feed) next() *media.Packet {
-	if p := f.first; p != nil {
-		f.first = nil
-		return p
-	}
-	return f.cursor.Next()
-}
-
-// slot is one outgoing m-line. It belongs to its viewer's goroutine.
+// slot is one outgoing m-line. It belongs to its viewer's worker.
 type slot struct {
 	v     *viewer
 	out   *sender
 	index int // among the slots of its kind
-	mid   string
 	video bool
 
 	label     stream.Label // what it shows of its source
@@ -56,15 +38,45 @@ type slot struct {
 	shown     shownAs
 
 	rw      rewriter
-	header  rtp.Header
-	twcc    [2]byte
-	resent  [128]resend
-	rtxSeq  uint16
-	history []*media.Packet // of a derived track, which has no Lookup; by slot sequence number
+	head    [20]byte // the header, as a template
+	size    int      // of it
+	numbers []sentAs // by sequence number, where repairs must be the same bytes
+	resent  []resend // likewise, made with the first NACK
+	rtxSeq  uint64
 
 	packets, octets uint32 // for sender reports
 	reported        uint32
 }
+
+func newSlot(v *viewer, video bool, out *sender) *slot {
+	s := &slot{v: v, video: video, out: out, size: 12}
+	s.head[0] = 0x80
+	if id := out.types.twcc; id != 0 {
+		// RFC 8285 section 4.2: one extension of two bytes, and one byte to fill the word.
+		s.head[0] |= 0x10
+		s.head[12], s.head[13], s.head[15], s.head[16] = 0xbe, 0xde, 1, id<<4|1
+		s.size = 20
+		if video && out.rtxSSRC == 0 {
+			s.numbers = make([]sentAs, keptNumbers)
+		}
+	}
+	return s
+}
+
+// accepted reports whether the client can receive anything in this slot.
+func (s *slot) accepted() bool { return s.out.ssrc != 0 }
+
+// sentAs is the transport-wide number that a packet had.
+type sentAs struct {
+	known    bool
+	sequence uint16
+	twcc     uint16
+}
+
+const (
+	keptNumbers = 256
+	keptResends = 64
+)
 
 // shownAs is what a slot last told its room.
 type shownAs struct {
@@ -78,10 +90,6 @@ type resend struct {
 	seq uint16
 	at  int64
 }
-
-// historySize is how many packets of a derived track are kept per slot for
-// retransmission: a quarter of a second at 1.2 Mbit/s is about 32.
-const historySize = 256
 
 // assign makes the slot show a label of a stream; an empty name empties it.
 func (s *slot) assign(name stream.Name, label stream.Label, maxHeight int) {
@@ -106,7 +114,7 @@ func (s *slot) assign(name stream.Name, label stream.Label, maxHeight int) {
 
 func (s *slot) drop(f **feed) {
 	if *f != nil {
-		(*f).cursor.Close()
+		(*f).leave()
 		*f = nil
 	}
 }
@@ -115,8 +123,7 @@ func (s *slot) drop(f **feed) {
 func (s *slot) close() { s.assign("", "", 0) }
 
 func (s *slot) playable(c media.Codec) bool {
-	_, ok := s.out.types.media[c]
-	return ok
+	return s.out.types.of(c) != 0
 }
 
 // choose looks at the tracks there are and follows the one that fits.
@@ -132,7 +139,7 @@ func (s *slot) choose(now int64) {
 	layers, current := buf[:0], -1
 	for i, t := range tracks {
 		layers = append(layers, layerChoice{t.Layer(), t.Format().Height, t.Stats().Last})
-		if s.cur != nil && s.cur.track == t {
+		if s.cur != nil && s.cur.tap.track == t {
 			current = i
 		}
 	}
@@ -151,12 +158,12 @@ func (s *slot) choose(now int64) {
 	}
 	target := tracks[play]
 	switch {
-	case s.cur != nil && s.cur.track == target:
+	case s.cur != nil && s.cur.tap.track == target:
 		s.drop(&s.next)
-	case s.next != nil && s.next.track == target:
+	case s.next != nil && s.next.tap.track == target:
 	case s.failed != target:
 		s.drop(&s.next)
-		s.next = s.follow(target, now)
+		s.follow(target, now)
 	}
 }
 
@@ -181,77 +188,100 @@ func (s *slot) vacate(absent bool, now int64) {
 
 // follow opens a track for the slot. Where it starts depends on what is shown:
 // with a picture on the screen only live media may follow it.
-func (s *slot) follow(t *stream.Track, now int64) *feed {
-	from := stream.AtSync
-	if s.cur != nil && s.video && t.Info().Form == stream.Packets {
-		from = stream.AtLive
-	}
-	c, err := t.FollowPackets(s.v.reader, from)
+func (s *slot) follow(t *stream.Track, now int64) {
+	tp, err := s.v.w.open(t)
 	if err != nil {
 		s.failed = t
 		s.v.log.Warn("track cannot go out by WebRTC", "stream", s.src.name, "track", t.Label(), "err", err)
-		return nil
-	}
-	f := &feed{track: t, cursor: c, source: s.src.name}
-	if !s.video || t.Info().Form == stream.Frames {
-		return f
-	}
-	if from == stream.AtSync {
-		limit := joinAge
-		if s.v.plain {
-			limit = joinAgePlain
-		}
-		f.first = c.Next()
-		if f.first != nil && now-f.first.Arrival <= limit {
-			return f
-		}
-		if f.first != nil {
-			live, err := t.FollowPackets(s.v.reader, stream.AtLive)
-			c.Close()
-			if err != nil {
-				s.failed = t
-				return nil
-			}
-			f = &feed{track: t, cursor: live, source: s.src.name}
-		}
-	}
-	t.RequestKeyFrame()
-	f.asked = now
-	return f
-}
-
-// drain sends what the slot's tracks have.
-func (s *slot) drain(now int64) {
-	if s.next != nil {
-		if p := s.next.next(); p != nil {
-			s.drop(&s.cur)
-			s.cur, s.next = s.next, nil
-			s.forward(p, now)
-		} else if s.video && now-s.next.asked > askAgain {
-			s.next.track.RequestKeyFrame()
-			s.next.asked = now
-		}
-	}
-	if s.cur == nil {
 		return
 	}
-	for p := s.cur.next(); p != nil; p = s.cur.next() {
+	f := &feed{slot: s, source: s.src.name, waits: true}
+	f.join(tp)
+	live := s.video && t.Info().Form == stream.Packets // and can be asked for a key frame
+	if s.cur == nil || !live {
+		limit := int64(0)
+		if live {
+			limit = joinAge
+			if s.v.plain {
+				limit = joinAgePlain
+			}
+		}
+		if s.catchUp(f, limit, now) {
+			return
+		}
+	}
+	s.next = f
+	if live {
+		t.RequestKeyFrame()
+		f.asked = now
+	}
+}
+
+// catchUp shows a track from its newest sync point on, when there is one not older
+// than limit (0: of any age).
+func (s *slot) catchUp(f *feed, limit, now int64) bool {
+	c, err := f.tap.track.FollowPackets(s.v.w.reader, stream.AtSync)
+	if err != nil {
+		return false // open would have said so
+	}
+	defer c.Close()
+	p := c.Next()
+	if p == nil || c.Position() > f.tap.cursor.Position() || (limit > 0 && now-p.Arrival > limit) {
+		return false // not there, or about to be handed out anyway, or stale
+	}
+	s.drop(&s.cur)
+	s.cur = f
+	f.waits = false
+	for ; p != nil && c.Position() <= f.tap.cursor.Position(); p = c.Next() {
 		s.forward(p, now)
 	}
-	select {
-	case <-s.cur.track.Done():
-		// Nothing more will come. The last picture stays on the viewer's screen.
-		s.drop(&s.cur)
-		s.choose(now)
-	default:
+	return true
+}
+
+// take gets what is new of a feed of this slot.
+func (s *slot) take(f *feed, packets []*media.Packet, now int64) {
+	if f.waits {
+		i := slices.IndexFunc(packets, (*media.Packet).SyncPoint)
+		if i < 0 {
+			return
+		}
+		f.waits = false
+		packets = packets[i:]
+		if f == s.next {
+			s.drop(&s.cur)
+			s.cur, s.next = f, nil
+		}
 	}
+	for _, p := range packets {
+		s.forward(p, now)
+	}
+}
+
+// askAgain asks for the key frame that a feed still waits for.
+func (s *slot) askAgain(now int64) {
+	if f := s.next; f != nil && s.video && now-f.asked > askAgain {
+		f.tap.track.RequestKeyFrame()
+		f.asked = now
+	}
+}
+
+// ended is told that no more will come of a feed. The last picture stays on the
+// viewer's screen.
+func (s *slot) ended(f *feed, now int64) {
+	if f == s.cur {
+		s.drop(&s.cur)
+	} else {
+		s.drop(&s.next)
+	}
+	s.choose(now)
 }
 
 // forward sends one packet of the current feed.
 func (s *slot) forward(p *media.Packet, now int64) {
 	f := s.cur
-	fresh := f.cursor.Gap() || !f.began
-	o, ok := s.rw.rewrite(p, f.track, f.source, fresh)
+	fresh := f.gap || !f.began
+	f.gap = false
+	o, ok := s.rw.rewrite(p, f.tap.track, f.source, fresh)
 	if !ok {
 		s.v.eng.drops.Add(stream.DropLate, 1)
 		return
@@ -259,15 +289,9 @@ func (s *slot) forward(p *media.Packet, now int64) {
 	if !f.began {
 		f.began = true
 		s.report(f)
-	}
-	if _, known := s.v.bases[f.source]; !known && len(s.v.bases) < maxBases {
-		s.v.bases[f.source] = p.Arrival - int64(p.Time)
-	}
-	if f.track.Info().Form == stream.Frames {
-		if s.history == nil {
-			s.history = make([]*media.Packet, historySize)
+		if _, known := s.v.bases[f.source]; !known && len(s.v.bases) < maxBases {
+			s.v.bases[f.source] = p.Arrival - int64(p.Time)
 		}
-		s.history[o.sequence%historySize] = p
 	}
 	marker := p.Marker
 	if !s.video {
@@ -277,85 +301,122 @@ func (s *slot) forward(p *media.Packet, now int64) {
 }
 
 // send sends a packet as it is called in the slot.
-func (s *slot) send(p *media.Packet, seg *segment, sequence uint16, timestamp uint32, marker bool) {
-	pt, ok := s.out.types.media[p.Codec]
-	if !ok {
+func (s *slot) send(p *media.Packet, seg *segment, sequence int64, timestamp uint32, marker bool) {
+	pt := s.out.types.of(p.Codec)
+	if pt == 0 {
 		s.v.eng.drops.Add(stream.DropUnplayable, 1)
 		return
 	}
-	h := &s.header
-	h.Version, h.Marker, h.PayloadType = 2, marker, pt
-	h.SequenceNumber, h.Timestamp, h.SSRC = sequence, timestamp, s.out.ssrc
-	s.count()
-	payload := seg.payload(p, s.v.scratch[:])
-	s.v.write(s, h, payload)
+	s.stamp(pt, marker, uint16(sequence), timestamp, s.out.ssrc)
+	if s.numbers != nil {
+		s.numbers[uint16(sequence)%keptNumbers] = sentAs{true, uint16(sequence), s.v.twcc}
+	}
+	payload := seg.payload(p, s.v.w.scratch[:])
+	if !s.write(payload, wraps(sequence)) {
+		return
+	}
 	s.packets++
 	s.octets += uint32(len(payload))
 	s.v.budget.earn(len(payload))
 }
 
-// count stamps the header with the transport's next sequence number.
-func (s *slot) count() {
-	id := s.out.types.twcc
-	if id == 0 {
-		return
+// wraps returns how often the slot's sequence numbers have wrapped.
+func wraps(sequence int64) uint32 { return uint32(sequence>>16 - firstSequence>>16) }
+
+// stamp fills the header, with the transport's next sequence number.
+func (s *slot) stamp(pt uint8, marker bool, sequence uint16, timestamp, ssrc uint32) {
+	h := &s.head
+	h[1] = pt
+	if marker {
+		h[1] |= 0x80
 	}
-	s.v.twcc++
-	s.twcc[0], s.twcc[1] = byte(s.v.twcc>>8), byte(s.v.twcc)
-	if !s.header.Extension {
-		// The header keeps the slice, so later packets only change the bytes.
-		if err := s.header.SetExtension(id, s.twcc[:]); err != nil {
-			s.out.types.twcc = 0
-		}
+	binary.BigEndian.PutUint16(h[2:], sequence)
+	binary.BigEndian.PutUint32(h[4:], timestamp)
+	binary.BigEndian.PutUint32(h[8:], ssrc)
+	if s.size > 12 {
+		s.v.twcc++
+		binary.BigEndian.PutUint16(h[17:], s.v.twcc)
 	}
+}
+
+// write sends the header with a payload and counts it.
+func (s *slot) write(payload []byte, roc uint32) bool {
+	w := s.v.w
+	if !w.out.Send(s.v.peer.Peer, s.head[:s.size], payload, roc) {
+		// The connection is going down, or ICE-TCP's buffer is full.
+		s.v.eng.drops.Add(stream.DropSocketFull, 1)
+		return false
+	}
+	w.sent.packets++
+	w.sent.bytes += uint64(len(payload))
+	return true
 }
 
 // retransmit answers a NACK for one packet.
 func (s *slot) retransmit(sequence uint16, now int64) {
 	eng := s.v.eng
 	eng.nacked.Add(1)
-	r := &s.resent[sequence%uint16(len(s.resent))]
+	if !s.video {
+		return // sound is concealed sooner than it is repaired, and nobody negotiated it
+	}
+	if s.resent == nil {
+		s.resent = make([]resend, keptResends)
+	}
+	r := &s.resent[sequence%keptResends]
 	if r.seq == sequence && r.at != 0 && now-r.at < 20*ms {
 		return // it is on its way
 	}
-	seg, in, ok := s.rw.find(sequence)
+	seg, out, ok := s.rw.find(sequence)
 	if !ok {
 		return
 	}
-	p := seg.track.Lookup(in)
-	if p == nil && s.history != nil {
-		if h := s.history[sequence%historySize]; h != nil && h.Sequence == in {
-			p = h
-		}
-	}
+	p := s.v.w.lookup(seg.track, out-seg.offset)
 	if p == nil {
 		return
 	}
-	if !s.v.budget.spend(len(p.Payload)) {
+	pt := s.out.types.of(p.Codec)
+	if pt == 0 {
+		return
+	}
+	if !s.v.budget.spend(len(p.Payload) + s.size) {
 		eng.overBudget.Add(1)
 		return
 	}
 	*r = resend{sequence, now}
-	pt, ok := s.out.types.media[p.Codec]
-	if !ok {
+	payload := seg.payload(p, s.v.w.scratch[:])
+	timestamp := uint32(p.Timestamp) + seg.timestamps
+	if s.out.rtxSSRC == 0 {
+		if s.same(pt, p.Marker, sequence, timestamp) && s.write(payload, wraps(out)) {
+			eng.resent.Add(1)
+		}
 		return
 	}
-	h := &s.header
-	h.Version, h.Marker, h.PayloadType = 2, p.Marker, pt
-	h.SequenceNumber, h.Timestamp, h.SSRC = sequence, uint32(p.Timestamp)+seg.timestamps, s.out.ssrc
-	s.count()
-	payload := seg.payload(p, s.v.scratch[:])
-	if rtx := s.out.types.rtx[pt]; rtx != 0 && s.out.rtxSSRC != 0 && len(payload)+2 <= len(s.v.repair) {
-		// RFC 4588: the original sequence number stands in front of the payload.
-		b := s.v.repair[:2+copy(s.v.repair[2:], payload)]
-		b[0], b[1] = byte(sequence>>8), byte(sequence)
-		h.PayloadType, h.SSRC = rtx, s.out.rtxSSRC
-		h.SequenceNumber = s.rtxSeq
-		s.rtxSeq++
-		payload = b
+	// RFC 4588: the original sequence number stands in front of the payload.
+	b := s.v.w.repair[:2+copy(s.v.w.repair[2:], payload)]
+	binary.BigEndian.PutUint16(b, sequence)
+	s.stamp(s.out.types.rtx[pt], p.Marker, uint16(s.rtxSeq), timestamp, s.out.rtxSSRC)
+	if s.write(b, uint32(s.rtxSeq>>16)) {
+		eng.resent.Add(1)
 	}
-	s.v.write(s, h, payload)
-	eng.resent.Add(1)
+	s.rtxSeq++
+}
+
+// same makes the header that a packet had. Under one SSRC and sequence number
+// AES-GCM may never seal two different packets: who saw both could forge (RFC
+// 7714 section 5.1). It is false when the header is not known any more.
+func (s *slot) same(pt uint8, marker bool, sequence uint16, timestamp uint32) bool {
+	if s.numbers == nil {
+		s.stamp(pt, marker, sequence, timestamp, s.out.ssrc)
+		return true
+	}
+	was := s.numbers[sequence%keptNumbers]
+	if !was.known || was.sequence != sequence {
+		return false
+	}
+	s.v.twcc-- // stamp counts it
+	s.stamp(pt, marker, sequence, timestamp, s.out.ssrc)
+	binary.BigEndian.PutUint16(s.head[17:], was.twcc)
+	return true
 }
 
 // senderReport returns a report that lets the browser play the slots of one
@@ -385,10 +446,10 @@ func (s *slot) senderReport(now int64) rtcp.Packet {
 func (s *slot) report(f *feed) {
 	now := shownAs{}
 	if f != nil {
-		now = shownAs{f.source, f.track.Label(), f.track.Layer(), f.track.Info().RID}
+		now = shownAs{f.source, f.tap.track.Label(), f.tap.track.Layer(), f.tap.track.Info().RID}
 	}
 	if now != s.shown {
 		s.shown = now
-		s.v.shownChanged = true
+		s.v.news()
 	}
 }

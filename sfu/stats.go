@@ -16,6 +16,8 @@ type counters struct {
 	resent       atomic.Uint64
 	overBudget   atomic.Uint64
 	overFeedback atomic.Uint64
+	unknown      atomic.Uint64 // RTP of streams that nobody negotiated
+	forged       atomic.Uint64 // RTP that is not authentic
 }
 
 type traffic struct{ packets, bytes atomic.Uint64 }
@@ -32,7 +34,7 @@ type Stats struct {
 	// PLIsSent counts key frames asked of publishers.
 	PLIsSent uint64
 	// Drops counts packets not passed on, by reason: the hub's reasons, and
-	// retransmission_budget, feedback_flood, unknown_ssrc, send_failed.
+	// retransmission_budget, feedback_flood, unknown_ssrc, not_authentic, send_failed.
 	Drops map[string]uint64
 }
 
@@ -44,16 +46,17 @@ func (e *Engine) Stats() Stats {
 		NACKsSent: e.nacks.Load(), NACKsReceived: e.nacked.Load(), Retransmitted: e.resent.Load(),
 		PLIsSent: e.plis.Load(), Drops: e.drops.Snapshot(),
 	}
+	net := e.net.Stats()
 	for name, n := range map[string]uint64{
 		"retransmission_budget": e.overBudget.Load(), "feedback_flood": e.overFeedback.Load(),
-		"unknown_ssrc": e.net.socket.refused.Load(), "send_failed": e.net.socket.failed.Load(),
+		"unknown_ssrc": e.unknown.Load(), "not_authentic": e.forged.Load() + net.Refused, "send_failed": net.Failed,
 	} {
 		if n > 0 {
 			s.Drops[name] = n
 		}
 	}
-	if n := e.net.socket.full.Load(); n > 0 {
-		s.Drops[stream.DropSocketFull.String()] += n
+	if net.Full > 0 {
+		s.Drops[stream.DropSocketFull.String()] += net.Full
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

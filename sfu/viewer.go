@@ -7,29 +7,32 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
 )
 
 const (
-	viewerTick  = 500 * time.Millisecond
 	reportEvery = 1000 * ms
 	// maxBases bounds the sources whose clocks a viewer remembers; a room has about a hundred.
 	maxBases = 512
-	// maxFeedback is how much RTCP may wait for the viewer's goroutine.
+	// maxFeedback is how much RTCP may wait for the worker.
 	maxFeedback = 64
 	// maxNacked bounds the packets that one NACK may ask for.
 	maxNacked = 256
+	// feedbackRate and feedbackBurst bound how many RTCP packets a viewer may send.
+	// A Chromium with twelve slots sends fifty a second on a bad line.
+	feedbackRate  = 200
+	feedbackBurst = 400
+	// floodNoted is the least time between two log lines about one viewer's flood.
+	floodNoted = 10_000 * ms
 )
 
-// viewer is one WHEP session. One goroutine, run, owns it: it follows the tracks
-// of all slots with one reader and sends everything. One more for each m-line
-// only reads RTCP and hands it over. step does the work and never blocks, so a
-// worker could run many viewers as well.
+// viewer is one WHEP session. Its worker owns it; everybody else leaves word with
+// post. It implements [transport.Handler].
 type viewer struct {
 	eng    *Engine
+	w      *worker
 	log    *slog.Logger
 	grant  Grant
 	peer   *peer
@@ -37,30 +40,30 @@ type viewer struct {
 	self   string // the participant, in a room
 	plain  bool
 	watch  stream.Name // of a plain viewer
-	reader *stream.Reader
+	done   chan struct{}
+	posted atomic.Bool // waits in the worker's mail
 
-	wake     chan struct{}
-	end      chan struct{}
-	once     sync.Once
-	done     chan struct{}
-	feedback chan feedback
-	changed  atomic.Bool // a source's tracks changed
+	changed   atomic.Bool // a source's tracks changed
+	connected atomic.Bool
+	ending    atomic.Bool // gone, or told to end
 
 	mu    sync.Mutex // guards inbox
 	inbox inbox
 
-	// owned by run
+	// owned by the worker
+	placed       bool // among the worker's viewers
+	started      bool
+	closed       bool
 	slots        []*slot // in the order of the offer's m-lines
 	video, audio []*slot
 	hold         bool
-	shownChanged bool
+	untold       bool     // the room does not know yet what the slots show
 	speakers     []string // in each audio slot
 	twcc         uint16
 	budget       budget
 	bases        map[stream.Name]int64 // Time to the process's clock, of each source
 	nextReport   int64
-	scratch      [maxPacket]byte
-	repair       [maxPacket]byte
+	heard        []rtcp.Packet // scratch
 
 	// What the client reported of all slots together: Chromium sends each
 	// transport-wide report to the slot that sent last.
@@ -74,23 +77,36 @@ type inbox struct {
 	speakers []string
 	hasSpeak bool
 	hold     bool
+	feedback []rtcp.Packet
+	tokens   bucket
+	noted    int64 // when a flood was last logged
 }
 
-// feedback is RTCP about one slot.
-type feedback struct {
-	slot    *slot
-	packets []rtcp.Packet
+// bucket allows feedbackRate a second and feedbackBurst at once.
+type bucket struct {
+	level float64
+	at    int64
 }
 
-// newSender and slot for each m-line, before the peer exists.
-func (v *viewer) addSlots(lines []mediaLine) []*sender {
-	streamID := ""
-	if v.plain {
-		streamID = "media" // one group: the browser keeps sound and picture together
+// take reports whether one more is allowed.
+func (b *bucket) take(now int64) bool {
+	if b.at == 0 {
+		b.level = feedbackBurst
+	} else {
+		b.level = min(feedbackBurst, b.level+float64(now-b.at)*feedbackRate/1e9)
 	}
-	var out []*sender
-	for _, l := range lines {
-		s := &slot{v: v, video: l.kind == media.Video, out: newSender(l.kind == media.Video, streamID)}
+	b.at = now
+	if b.level < 1 {
+		return false
+	}
+	b.level--
+	return true
+}
+
+// addSlots makes a slot for each sender.
+func (v *viewer) addSlots(lines []*mediaLine, senders []*sender) {
+	for i, l := range lines {
+		s := newSlot(v, l.kind == media.Video, senders[i])
 		if s.video {
 			s.index = len(v.video)
 			v.video = append(v.video, s)
@@ -99,21 +115,54 @@ func (v *viewer) addSlots(lines []mediaLine) []*sender {
 			v.audio = append(v.audio, s)
 		}
 		v.slots = append(v.slots, s)
-		out = append(out, s.out)
 	}
-	return out
+}
+
+// post has the worker look. Any goroutine may call it.
+func (v *viewer) post() {
+	if v.posted.CompareAndSwap(false, true) {
+		v.w.post(v)
+	}
 }
 
 // sourceChanged implements watcher.
 func (v *viewer) sourceChanged() {
 	v.changed.Store(true)
-	v.poke()
+	v.post()
 }
 
-func (v *viewer) poke() {
-	select {
-	case v.wake <- struct{}{}:
-	default:
+// Up implements [transport.Handler].
+func (v *viewer) Up() {
+	v.connected.Store(true)
+	v.post()
+}
+
+// Gone implements [transport.Handler].
+func (v *viewer) Gone() { v.quit() }
+
+// RTP implements [transport.Handler]: a viewer sends none.
+func (v *viewer) RTP([]byte, int64) {}
+
+// RTCP implements [transport.Handler]. It keeps what handle acts on.
+func (v *viewer) RTCP(b []byte, now int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.inbox.tokens.take(now) || len(v.inbox.feedback) >= maxFeedback {
+		v.eng.overFeedback.Add(1)
+		if now-v.inbox.noted > floodNoted || v.inbox.noted == 0 {
+			v.inbox.noted = now
+			v.log.Warn("viewer sends more RTCP than any browser does; the rest is dropped")
+		}
+		return
+	}
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil {
+		v.eng.drops.Add(stream.DropMalformed, 1)
+		return
+	}
+	if packets = relevant(packets); len(packets) > 0 {
+		v.inbox.feedback = append(v.inbox.feedback, packets...)
+		v.post()
 	}
 }
 
@@ -122,7 +171,7 @@ func (v *viewer) assign(slots []VideoSlot) {
 	v.mu.Lock()
 	v.inbox.video, v.inbox.hasVideo = slots, true
 	v.mu.Unlock()
-	v.poke()
+	v.post()
 }
 
 // speak sets who is to be heard, most important first. Any goroutine may call it.
@@ -130,7 +179,7 @@ func (v *viewer) speak(ids []string) {
 	v.mu.Lock()
 	v.inbox.speakers, v.inbox.hasSpeak = ids, true
 	v.mu.Unlock()
-	v.poke()
+	v.post()
 }
 
 // pause stops and restarts the picture. Any goroutine may call it.
@@ -139,52 +188,83 @@ func (v *viewer) pause(hold bool) {
 	v.inbox.hold = hold
 	v.mu.Unlock()
 	v.changed.Store(true)
-	v.poke()
+	v.post()
 }
 
-// run owns the viewer until its connection ends.
-func (v *viewer) run() {
-	defer close(v.done)
-	defer v.close()
-	select {
-	case <-v.peer.connected:
-	case <-v.peer.gone:
-		return
-	case <-v.end:
-		return
-	case <-v.eng.done:
+// look does what others left word of. The worker calls it.
+func (v *viewer) look(now int64) {
+	if v.closed {
 		return
 	}
+	if !v.placed {
+		v.placed = true
+		v.w.viewers = append(v.w.viewers, v)
+	}
+	if v.ending.Load() {
+		v.w.remove(v)
+		return
+	}
+	if !v.connected.Load() {
+		return
+	}
+	begins := !v.started
+	if begins {
+		v.started = true
+		v.start()
+	}
+	wishes := v.read()
+	if v.changed.Swap(false) || wishes || begins {
+		v.choose(now)
+	}
+	for _, p := range v.heard {
+		v.handle(p, now)
+	}
+	clear(v.heard)
+	v.heard = v.heard[:0]
+}
+
+// attend does what is due because time has passed. The worker calls it.
+func (v *viewer) attend(now int64) {
+	if !v.started {
+		return
+	}
+	v.choose(now)
 	for _, s := range v.slots {
-		select {
-		case <-s.out.bound:
-			s.mid = v.peer.mid(s.out)
-			v.peer.run(func() { v.readRTCP(s) })
-		default:
-			// The m-line was refused: none of its codecs is ours. It stays empty.
+		s.askAgain(now)
+	}
+	if now >= v.nextReport {
+		v.nextReport = now + reportEvery
+		v.sendReports(now)
+	}
+}
+
+// choose looks at what all slots could show.
+func (v *viewer) choose(now int64) {
+	for _, s := range v.slots {
+		if !s.accepted() {
+			continue
+		}
+		s.choose(now)
+		if s.cur == nil && s.src == nil {
+			s.report(nil)
 		}
 	}
-	v.start()
-	timer := time.NewTicker(viewerTick)
-	defer timer.Stop()
-	tick := true
-	for {
-		v.step(v.eng.clock.Now(), tick)
-		tick = false
-		select {
-		case <-v.reader.Wake():
-		case <-v.wake:
-		case f := <-v.feedback:
-			v.handle(f)
-		case <-timer.C:
-			tick = true
-		case <-v.peer.gone:
-			return
-		case <-v.end:
-			return
-		case <-v.eng.done:
-			return
-		}
+	v.news()
+}
+
+// news has the room told after this step.
+func (v *viewer) news() {
+	if !v.untold && v.room != nil {
+		v.untold = true
+		v.w.telling = append(v.w.telling, v)
+	}
+}
+
+// tell says what the slots show.
+func (v *viewer) tell() {
+	v.untold = false
+	if !v.closed {
+		v.room.viewerShows(v)
 	}
 }
 
@@ -207,38 +287,14 @@ func (v *viewer) start() {
 	}
 }
 
-// step does everything that can be done now. tick says that time passed.
-func (v *viewer) step(now int64, tick bool) {
-	choose := v.read() || v.changed.Swap(false) || tick
-	for _, s := range v.slots {
-		select {
-		case <-s.out.bound:
-		default:
-			continue
-		}
-		if choose {
-			s.choose(now)
-		}
-		s.drain(now)
-		if s.cur == nil && s.src == nil {
-			s.report(nil)
-		}
-	}
-	if tick && now >= v.nextReport {
-		v.nextReport = now + reportEvery
-		v.sendReports(now)
-	}
-	if (v.shownChanged || choose) && v.room != nil {
-		v.shownChanged = false
-		v.room.viewerShows(v)
-	}
-}
-
 // read takes the inbox over. It is true when slots changed.
 func (v *viewer) read() bool {
 	v.mu.Lock()
 	in := v.inbox
 	v.inbox.hasVideo, v.inbox.hasSpeak = false, false
+	v.heard = append(v.heard, in.feedback...)
+	clear(in.feedback)
+	v.inbox.feedback = in.feedback[:0]
 	v.mu.Unlock()
 	v.hold = in.hold
 	if in.hasVideo {
@@ -278,42 +334,7 @@ func (v *viewer) sendReports(now int64) {
 		}
 	}
 	if len(out) > 0 {
-		v.peer.sendRTCP(out)
-	}
-}
-
-// write sends one packet and counts it.
-func (v *viewer) write(s *slot, h *rtp.Header, payload []byte) {
-	if err := s.out.send(h, payload); err != nil {
-		// The connection is going down, or ICE-TCP's buffer is full.
-		v.eng.drops.Add(stream.DropSocketFull, 1)
-		return
-	}
-	v.eng.out.packets.Add(1)
-	v.eng.out.bytes.Add(uint64(len(payload)))
-}
-
-// readRTCP hands RTCP about one slot to run until the connection ends.
-func (v *viewer) readRTCP(s *slot) {
-	b := make([]byte, maxPacket)
-	for {
-		n, err := s.out.readRTCP(b)
-		if err != nil {
-			return
-		}
-		packets, err := rtcp.Unmarshal(b[:n])
-		if err != nil {
-			v.eng.drops.Add(stream.DropMalformed, 1)
-			continue
-		}
-		if packets = relevant(packets); len(packets) == 0 {
-			continue
-		}
-		select {
-		case v.feedback <- feedback{s, packets}:
-		default:
-			v.eng.overFeedback.Add(1)
-		}
+		v.peer.sendRTCP(out, v.log)
 	}
 }
 
@@ -329,76 +350,74 @@ func relevant(packets []rtcp.Packet) []rtcp.Packet {
 	return kept
 }
 
-// handle acts on RTCP. Wherever it came in, what it says of another slot's SSRC is
-// that slot's.
-func (v *viewer) handle(f feedback) {
-	now := v.eng.clock.Now()
-	for _, p := range f.packets {
-		switch p := p.(type) {
-		case *rtcp.TransportLayerNack:
-			s, n := v.bySSRC(p.MediaSSRC), 0
-			if s == nil {
-				continue
-			}
-			for i := range p.Nacks {
-				p.Nacks[i].Range(func(seq uint16) bool {
-					s.retransmit(seq, now)
-					n++
-					return n < maxNacked
-				})
-				if n >= maxNacked {
-					break
-				}
-			}
-		case *rtcp.PictureLossIndication:
-			v.keyFrame(v.bySSRC(p.MediaSSRC))
-		case *rtcp.FullIntraRequest:
-			for _, e := range p.FIR {
-				v.keyFrame(v.bySSRC(e.SSRC))
-			}
-		case *rtcp.TransportLayerCC:
-			v.reported.Add(uint64(p.PacketStatusCount))
-			v.received.Add(uint64(len(p.RecvDeltas)))
+// handle acts on RTCP. Wherever it came in, what it says of a slot's SSRC is that
+// slot's.
+func (v *viewer) handle(p rtcp.Packet, now int64) {
+	switch p := p.(type) {
+	case *rtcp.TransportLayerNack:
+		s, n := v.bySSRC(p.MediaSSRC), 0
+		if s == nil {
+			return
 		}
+		for i := range p.Nacks {
+			p.Nacks[i].Range(func(seq uint16) bool {
+				s.retransmit(seq, now)
+				n++
+				return n < maxNacked
+			})
+			if n >= maxNacked {
+				return
+			}
+		}
+	case *rtcp.PictureLossIndication:
+		v.keyFrame(v.bySSRC(p.MediaSSRC))
+	case *rtcp.FullIntraRequest:
+		for _, e := range p.FIR {
+			v.keyFrame(v.bySSRC(e.SSRC))
+		}
+	case *rtcp.TransportLayerCC:
+		v.reported.Add(uint64(p.PacketStatusCount))
+		v.received.Add(uint64(len(p.RecvDeltas)))
 	}
 }
 
 func (v *viewer) keyFrame(s *slot) {
 	if s != nil && s.video && s.cur != nil {
-		s.cur.track.RequestKeyFrame()
+		s.cur.tap.track.RequestKeyFrame()
 	}
 }
 
 func (v *viewer) bySSRC(ssrc uint32) *slot {
 	for _, s := range v.slots {
-		select {
-		case <-s.out.bound:
-			if s.out.ssrc == ssrc {
-				return s
-			}
-		default:
+		if s.accepted() && s.out.ssrc == ssrc {
+			return s
 		}
 	}
 	return nil
 }
 
-// close ends the session. Only run calls it.
+// close ends the session. Only the worker calls it.
 func (v *viewer) close() {
+	v.closed = true
 	for _, s := range v.slots {
 		s.close()
 	}
 	if v.room != nil {
 		v.room.viewerDown(v)
 	}
-	v.peer.close()
+	v.peer.Close()
 	v.eng.forget(v.peer.id)
 	v.log.Info("viewer ended")
+	close(v.done)
 }
 
-// quit asks run to end the session.
-func (v *viewer) quit() { v.once.Do(func() { close(v.end) }) }
+// quit asks the worker to end the session.
+func (v *viewer) quit() {
+	v.ending.Store(true)
+	v.post()
+}
 
-// stop asks run to end the session, and waits for it.
+// stop asks the worker to end the session, and waits for it.
 func (v *viewer) stop() {
 	v.quit()
 	<-v.done

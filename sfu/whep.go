@@ -1,7 +1,6 @@
 package sfu
 
 import (
-	"context"
 	"net/http"
 
 	"tongxiang/internal/stream"
@@ -13,7 +12,7 @@ func (e *Engine) whep(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	lines, err := readOffer(offer, "recvonly")
+	o, err := readOffer(offer, "recvonly")
 	if err != nil {
 		return err
 	}
@@ -35,27 +34,24 @@ func (e *Engine) whep(w http.ResponseWriter, r *http.Request) error {
 	log := e.log.With("peer", id[:8])
 	v := &viewer{
 		eng: e, grant: grant, plain: grant.Participant == "", watch: watch,
-		reader: stream.NewReader(&e.drops), budget: newBudget(), bases: make(map[stream.Name]int64),
-		wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{}),
-		feedback: make(chan feedback, maxFeedback),
+		budget: newBudget(), bases: make(map[stream.Name]int64), done: make(chan struct{}),
 	}
+	streamID := ""
 	if v.plain {
 		v.log = log.With("stream", watch)
+		streamID = "media" // one group: the browser keeps sound and picture together
 	} else {
 		v.log = log.With("room", grant.Meeting, "participant", grant.Participant)
 		v.room, v.self = e.Room(grant.Meeting), grant.Participant
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
-	defer cancel()
-	peer, answer, err := newPeer(ctx, e.net, peerSetup{
-		id: id, offer: offer, lines: lines, senders: v.addSlots(lines), vp8: true,
-	}, v.log)
-	if err != nil {
-		return err
-	}
+	senders := newSenders(o.lines, streamID)
+	v.addSlots(o.lines, senders)
+	v.w = e.place()
+	peer, answer := newPeer(e.net, id, o, senders, v, v.log)
 	v.peer = peer
-	if !e.add(id, v, v.run) {
-		peer.close()
+	if !e.add(id, v, v.post) {
+		v.w.size.Add(-1)
+		peer.Close()
 		return errClosed
 	}
 	v.log.Info("viewer began", "from", r.RemoteAddr, "slots", len(v.slots))

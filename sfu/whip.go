@@ -1,10 +1,7 @@
 package sfu
 
 import (
-	"context"
 	"net/http"
-
-	"github.com/pion/interceptor/pkg/twcc"
 
 	"tongxiang/internal/media"
 )
@@ -18,9 +15,14 @@ func (e *Engine) whip(w http.ResponseWriter, r *http.Request) error {
 	if grant.Publish == "" {
 		return errWrongStream
 	}
-	lines, err := readOffer(offer, "sendonly")
+	o, err := readOffer(offer, "sendonly")
 	if err != nil {
 		return err
+	}
+	if allH264(o.lines) {
+		for _, l := range o.lines {
+			l.without(media.VP8)
+		}
 	}
 	if err := e.admit(); err != nil {
 		return err
@@ -29,34 +31,17 @@ func (e *Engine) whip(w http.ResponseWriter, r *http.Request) error {
 
 	id := newID()
 	log := e.log.With("peer", id[:8], "stream", grant.Publish)
-	p := &publication{
-		eng: e, log: log, grant: grant, lines: lines,
-		ready: make(chan struct{}), wake: make(chan struct{}, 1),
-		end: make(chan struct{}), done: make(chan struct{}),
-		arrivals: twcc.NewRecorder(feedbackSSRC),
-	}
+	p := newPublication(e, grant, o.lines, log)
 	if grant.Participant != "" {
 		p.muted = e.Room(grant.Meeting).mutedFlag(grant.Participant)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
-	defer cancel()
-	peer, answer, err := newPeer(ctx, e.net, peerSetup{
-		id: id, offer: offer, lines: lines, vp8: !allH264(lines),
-		onTrack: p.receive, arrivals: p.arrived,
-	}, log)
+	peer, answer, err := p.prepare(id, o)
 	if err != nil {
 		return err
 	}
-	p.peer = peer
-	// Only now, when the newcomer can publish, does it take the name over.
-	if p.pub, err = e.hub.Publish(grant.Publish, true); err != nil {
-		peer.close()
-		return errClosed.Because(err)
-	}
-	close(p.ready)
-	if !e.add(id, p, p.run) {
+	if !e.add(id, p, func() { e.ends.Go(p.run) }) {
 		p.pub.Close()
-		peer.close()
+		peer.Close()
 		return errClosed
 	}
 	log.Info("publisher began", "from", r.RemoteAddr)
@@ -64,11 +49,26 @@ func (e *Engine) whip(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// prepare makes the peer, and takes the stream's name over now that the newcomer
+// can publish.
+func (p *publication) prepare(id string, o *offer) (*peer, string, error) {
+	p.receiving.Lock() // no packet comes before the client has the answer; the lock says so to the race detector
+	defer p.receiving.Unlock()
+	var answer string
+	p.peer, answer = newPeer(p.eng.net, id, o, nil, p, p.log)
+	var err error
+	if p.pub, err = p.eng.hub.Publish(p.grant.Publish, true); err != nil {
+		p.peer.Close()
+		return nil, "", errClosed.Because(err)
+	}
+	return p.peer, answer, nil
+}
+
 // allH264 reports whether every picture can come in H.264, which is then the only
 // codec that the answer takes: it plays everywhere and is recorded as it is.
-func allH264(lines []mediaLine) bool {
+func allH264(lines []*mediaLine) bool {
 	for _, l := range lines {
-		if l.kind == media.Video && !l.codec[media.H264] {
+		if l.kind == media.Video && !l.has(media.H264) {
 			return false
 		}
 	}

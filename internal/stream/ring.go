@@ -121,8 +121,8 @@ func (r *Ring[T]) detach(rd *Reader) {
 // Start says where a new cursor begins.
 type Start uint8
 
-// The places to start. Whichever is chosen, the first item that a cursor returns
-// is a sync point.
+// The places to start. Except with AtNext, the first item that a cursor returns is
+// a sync point.
 const (
 	// AtSync starts at the newest sync point in the ring, so that a joiner has
 	// a picture at once; when there is none, at the next one written.
@@ -131,6 +131,9 @@ const (
 	AtOldest
 	// AtLive starts at the next sync point written.
 	AtLive
+	// AtNext starts at the next item written, whatever it is: for a reader that
+	// hands items on to others who know where they may begin.
+	AtNext
 )
 
 // Cursor is one reader's place in one ring. It belongs to the goroutine that owns
@@ -160,6 +163,8 @@ func newCursor[T any](ring *Ring[T], rd *Reader, from Start) *Cursor[T] {
 		c.pos = ring.oldest()
 	case AtLive:
 		c.pos = ring.head.Load()
+	case AtNext:
+		c.pos, c.synced, c.begun = ring.head.Load(), true, true
 	}
 	rd.signal() // what is already there is news to this reader
 	return c
@@ -228,6 +233,13 @@ func (c *Cursor[T]) Gap() bool {
 	c.gap = false
 	return g
 }
+
+// Position returns where the cursor is: how many items of the ring lie before the
+// next one. Cursors of one ring can be compared by it.
+func (c *Cursor[T]) Position() uint64 { return c.pos }
+
+// Behind returns how many items were written that the cursor has not passed.
+func (c *Cursor[T]) Behind() uint64 { return c.ring.head.Load() - c.pos }
 
 // Lost returns how many items this cursor missed in all.
 func (c *Cursor[T]) Lost() uint64 { return c.lost }
