@@ -55,8 +55,13 @@ type Peer struct {
 	previous Credentials // before an ICE restart whose new path was not used yet
 	running  bool        // the handshake was begun
 	addrs    []netip.AddrPort
-	opening  nonce // for OpenRTP
+	early    [][]byte // media that came before the keys were ready
+	opening  nonce    // for OpenRTP
 }
+
+// maxEarly bounds what is kept of a peer that is quicker than we are: its side of
+// the handshake ends a moment before ours, and its first packets begin a picture.
+const maxEarly = 64
 
 // route is where a peer is. It does not change; a peer that moves gets another.
 type route struct {
@@ -217,9 +222,29 @@ func (p *Peer) setKeys(k Keys) error {
 	if err != nil {
 		return err
 	}
+	p.mu.Lock()
 	p.crypt.Store(&crypt)
+	early := p.early
+	p.early = nil
+	p.mu.Unlock()
 	p.up.Do(p.cfg.Handler.Up)
+	for _, b := range early {
+		p.datagram(kindOf(b), b, p.t.now())
+	}
 	return nil
+}
+
+// keep puts media aside until there are keys. It is false when there are.
+func (p *Peer) keep(b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.crypt.Load() != nil {
+		return false
+	}
+	if len(p.early) < maxEarly {
+		p.early = append(p.early, append([]byte(nil), b...))
+	}
+	return true
 }
 
 // leave tells the owner that the peer is gone.
@@ -237,15 +262,14 @@ func (p *Peer) Close() {
 
 // datagram takes what came from the peer's path.
 func (p *Peer) datagram(kind int, b []byte, now int64) {
+	if kind != kindDTLS && p.crypt.Load() == nil && p.keep(b) {
+		return
+	}
 	switch kind {
 	case kindRTP:
 		p.cfg.Handler.RTP(b, now)
 	case kindRTCP:
-		crypt := p.protection()
-		if crypt == nil {
-			return
-		}
-		plain, err := crypt.openRTCP(b)
+		plain, err := p.protection().openRTCP(b)
 		if err != nil {
 			p.t.refused.Add(1)
 			return
