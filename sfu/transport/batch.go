@@ -136,7 +136,7 @@ func (b *Batch) Flush() {
 }
 
 func (b *Batch) submit(fd uintptr) {
-	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.messages[b.first])), uintptr(b.n-b.first), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.messages[b.first])), uintptr(b.n-b.first), unix.MSG_DONTWAIT, 0, 0)
 	b.sent, b.errno = int(n), errno
 }
 

@@ -142,7 +142,7 @@ func (r *receiver) take(fd uintptr) (int, unix.Errno) {
 	for i := range r.messages {
 		r.messages[i].header.Namelen = unix.SizeofSockaddrInet6
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.messages[0])), receiveBatch, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.messages[0])), receiveBatch, unix.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
 }
 
@@ -187,7 +187,7 @@ func (s *udpSocket) destination(to netip.AddrPort) (d destination) {
 func (s *udpSocket) send(b []byte, d *destination) (taken bool) {
 	var errno unix.Errno
 	err := s.raw.Control(func(fd uintptr) {
-		_, _, errno = unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+		_, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&d.name[0])), uintptr(d.size))
 	})
 	switch {
