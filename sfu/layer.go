@@ -34,11 +34,12 @@ type layer struct {
 	pending []uint16 // scratch of run
 
 	// owned by publication.RTP
-	look  media.Inspector
-	pack  compactor
-	slab  slab
-	sps   []byte
-	codec media.Codec
+	nextIgnore int64 // when the transport may be asked to ignore it
+	look       media.Inspector
+	pack       compactor
+	slab       slab
+	sps        []byte
+	codec      media.Codec
 }
 
 // slab hands out packets and their bytes from larger pieces, so that a packet
@@ -142,6 +143,10 @@ func (l *layer) push(v *rtpView, size int, repair bool, now int64) {
 			l.pack.skip(seq) // what nobody may hear leaves no gap either
 		}
 		eng.drops.Add(stream.DropMuted, 1)
+		if now >= l.nextIgnore {
+			l.nextIgnore = now + ignoreAgain
+			l.p.ignore(l.ssrc)
+		}
 		return
 	}
 	pk := l.slab.take(size)

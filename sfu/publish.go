@@ -89,6 +89,26 @@ func (p *publication) RTCP(b []byte, now int64) {
 	}
 }
 
+// ignoreAgain is the least time between two requests to ignore a muted stream: its
+// path may have changed since.
+const ignoreAgain = 1000 * ms
+
+// ignore has a muted stream dropped before it costs anything.
+func (p *publication) ignore(ssrc uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.muted.Load() { // heed comes after the flag was taken back, and waits for mu
+		p.peer.Ignore(ssrc)
+	}
+}
+
+// heed lets the publisher's sound in again.
+func (p *publication) heed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.peer.Heed()
+}
+
 // arrived notes a transport-wide sequence number
 // (draft-holmer-rmcat-transport-wide-cc-extensions-01), those of retransmissions
 // and of padding among them.

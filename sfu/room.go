@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	rankEvery = 100 * ms
-	roomTick  = 500 * time.Millisecond
+	rankEvery   = 100 * time.Millisecond
+	layersEvery = 200 * time.Millisecond
 	// layerLinger is how long a layer counts as wanted after the last viewer left
 	// it, so that a page that pages to and fro does not stop and start an encoder.
 	layerLinger = 3000 * ms
@@ -59,6 +59,7 @@ type Room struct {
 	held    []string // who is to be heard
 	spoke   []string // who was last said to speak
 	ranked  int64
+	layered int64
 	pending []pendingEvent
 }
 
@@ -114,7 +115,17 @@ func (r *Room) Events() <-chan RoomEvent { return r.events }
 
 // SetMuted closes or opens a participant's sound at the door: what is muted is not
 // written to the hub, so nobody hears, ranks or records it.
-func (r *Room) SetMuted(participant string, muted bool) { r.mutedFlag(participant).Store(muted) }
+func (r *Room) SetMuted(participant string, muted bool) {
+	was := r.mutedFlag(participant).Swap(muted)
+	if !was || muted {
+		return
+	}
+	for _, s := range r.eng.members(r.id, participant) {
+		if p, ok := s.(*publication); ok {
+			p.heed()
+		}
+	}
+}
 
 func (r *Room) mutedFlag(participant string) *atomic.Bool {
 	r.mu.Lock()

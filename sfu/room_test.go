@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
@@ -441,4 +442,24 @@ func TestRoomKeepsTheNewestOfEachEventWhenNobodyReads(t *testing.T) {
 	if e, ok := r.pending[0].event.(SpeakersChanged); !ok || e.Participants[0] != "9999" {
 		t.Errorf("%+v", r.pending[0])
 	}
+}
+
+func TestSoundOfTheMutedIsDroppedByTheKernelUntilTheyMaySpeak(t *testing.T) {
+	n := newNode(t, nil)
+	room := n.eng.Room("1")
+	_, mic, _ := participant(n, "a", media.H264, 30)
+	mic.play(audioStep, 0)
+	view := newClient(n, clientOptions{h264: true})
+	_, a := view.receive(1, 1)
+	view.post("whep", "meetings/1", "z")
+	until(t, "sound", func() bool { return a[0].count() > 5 })
+	room.SetMuted("a", true)
+	until(t, "nothing of it comes in any more", func() bool {
+		at := n.eng.drops.Snapshot()[stream.DropMuted.String()]
+		<-time.After(10 * audioStep)
+		return at > 0 && n.eng.drops.Snapshot()[stream.DropMuted.String()] == at
+	})
+	room.SetMuted("a", false)
+	at := a[0].count()
+	until(t, "sound again", func() bool { return a[0].count() > at+20 })
 }

@@ -20,7 +20,7 @@ func (r *Room) run(watch <-chan struct{}, stop func()) {
 			r.drop(id)
 		}
 	}()
-	tick := time.NewTicker(roomTick)
+	tick := time.NewTicker(rankEvery)
 	defer tick.Stop()
 	r.discover()
 	for {
@@ -38,8 +38,9 @@ func (r *Room) run(watch <-chan struct{}, stop func()) {
 		case <-watch:
 			r.discover()
 		case <-r.wake:
-		case <-r.reader.Wake():
 		case <-tick.C:
+			// Levels wait in the hub for the tick: waking up for each packet of a
+			// hundred sites would cost more than forwarding them.
 		}
 	}
 }
@@ -96,12 +97,15 @@ func (r *Room) step(now int64) {
 		}
 	}
 	r.left = r.left[:0]
-	if now-r.ranked >= rankEvery {
+	if now-r.ranked >= int64(rankEvery) {
 		r.ranked = now
 		r.rank(now)
 	}
 	r.seats()
-	r.layers(now)
+	if now-r.layered >= int64(layersEvery) {
+		r.layered = now
+		r.layers(now)
+	}
 }
 
 // tracks looks at what a participant publishes.

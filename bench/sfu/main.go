@@ -29,12 +29,13 @@ type options struct {
 	window     time.Duration
 	only       map[string]bool
 	most       int
+	soak       time.Duration
 	out        string
 	commit     string
 }
 
-// parts are what a run measures, in this order.
-var parts = []string{"floor", "apart", "capacity", "burst", "join", "meeting", "room"}
+// parts are what a run measures, in this order; "soak" is one more, for itself.
+var parts = []string{"floor", "apart", "capacity", "burst", "join", "meeting", "room", "isolation"}
 
 func main() {
 	log.SetFlags(log.Ltime)
@@ -50,6 +51,7 @@ func main() {
 	flag.DurationVar(&o.window, "window", 5*time.Second, "how long each step is measured")
 	flag.StringVar(&only, "only", strings.Join(parts, ","), "the parts to measure")
 	flag.IntVar(&o.most, "most", 2400, "the most viewers that the search for the capacity tries")
+	flag.DurationVar(&o.soak, "soak", 30*time.Minute, "how long the part soak lasts")
 	flag.StringVar(&o.out, "out", "", "a file to which the table is appended")
 	flag.StringVar(&o.commit, "commit", "none", "what is measured, for the table")
 	flag.Parse()
@@ -68,7 +70,7 @@ func main() {
 	}
 	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer end()
-	limit := time.Duration(o.runs) * 20 * time.Minute
+	limit := time.Duration(o.runs) * (20*time.Minute + o.soak)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the whole took longer than %v", limit))
 	defer cancel()
 	if err := run(ctx, o); err != nil {

@@ -74,16 +74,23 @@ func report(o options, rs []result) string {
 			atLeast = "≥ "
 		}
 	}
-	line("| | measured | target |")
-	line("|---|---|---|")
-	line("| floor: WriteTo + GCM / sendmmsg 64 / GSO of 4, µs/packet | %.2f / %.2f / %.2f | |", floor,
+	table := func(part, format string, args ...any) {
+		if o.only[part] {
+			line(format, args...)
+		}
+	}
+	if !o.only["soak"] || len(o.only) > 1 {
+		line("| | measured | target |")
+		line("|---|---|---|")
+	}
+	table("floor", "| floor: WriteTo + GCM / sendmmsg 64 / GSO of 4, µs/packet | %.2f / %.2f / %.2f | |", floor,
 		of(rs, func(r result) float64 { return r.floors.Sendmmsg }), of(rs, func(r result) float64 { return r.floors.GSO }))
-	line("| CPU µs/packet 10→200, packets apart / frame in one burst | %.2f / %.2f | ≤ 4.5 / ≤ 3.0 |", cpuA, cpuB)
-	line("| the same, × the WriteTo floor | %.2f / %.2f | ≤ 1.0 / ≤ 0.65 |", ratio(cpuA, floor), ratio(cpuB, floor))
-	line("| RSS KiB/viewer, 10→200 | %.0f | ≤ 120 |", rss)
-	line("| p99 ms at 200 viewers, apart / burst | %.1f / %.1f | ≤ 5 / ≤ 10 |",
+	table("apart", "| CPU µs/packet 10→200, packets apart / frame in one burst | %.2f / %.2f | ≤ 4.5 / ≤ 3.0 |", cpuA, cpuB)
+	table("apart", "| the same, × the WriteTo floor | %.2f / %.2f | ≤ 1.0 / ≤ 0.65 |", ratio(cpuA, floor), ratio(cpuB, floor))
+	table("apart", "| RSS KiB/viewer, 10→200 | %.0f | ≤ 120 |", rss)
+	table("apart", "| p99 ms at 200 viewers, apart / burst | %.1f / %.1f | ≤ 5 / ≤ 10 |",
 		millis(of(rs, func(r result) time.Duration { return p99(r.apart) })), millis(of(rs, func(r result) time.Duration { return p99(r.burst) })))
-	line("| viewers on one core, apart | %s%d | ≥ 1200 |", atLeast, held)
+	table("capacity", "| viewers on one core, apart | %s%d | ≥ 1200 |", atLeast, held)
 	q := func(pick func(result) []time.Duration, at float64) float64 {
 		return millis(of(rs, func(r result) time.Duration {
 			return quantile(slices.Sorted(slices.Values(pick(r))), at)
@@ -91,12 +98,24 @@ func report(o options, rs []result) string {
 	}
 	one := func(r result) []time.Duration { return r.joinOne }
 	many := func(r result) []time.Duration { return r.joinMany }
-	line("| join to first picture packet, p50 ms: one at a time / 50 at once | %.0f / %.0f | ≤ 16 / ≤ 100 |", q(one, 0.5), q(many, 0.5))
-	line("| the same, p95 ms | %.0f / %.0f | |", q(one, 0.95), q(many, 0.95))
-	line("| 8×8 meeting, µs/packet | %.2f | ≤ 6 |", of(rs, func(r result) float64 { return r.meeting.perPacket }))
-	line("| 8×8 meeting, packets/s and share of what the slots can carry | %.0f, %.0f %% | |",
+	table("join", "| join to first picture packet, p50 ms: one at a time / 50 at once | %.0f / %.0f | ≤ 16 / ≤ 100 |", q(one, 0.5), q(many, 0.5))
+	table("join", "| the same, p95 ms | %.0f / %.0f | |", q(one, 0.95), q(many, 0.95))
+	table("meeting", "| 8×8 meeting, µs/packet | %.2f | ≤ 6 |", of(rs, func(r result) float64 { return r.meeting.perPacket }))
+	table("meeting", "| 8×8 meeting, packets/s and share of what the slots can carry | %.0f, %.0f %% | |",
 		of(rs, func(r result) float64 { return r.meeting.packets }), 100*of(rs, func(r result) float64 { return r.meeting.expected }))
-	line("| 100 sites, one on air: CPU of the muted, share of all | %.0f %% | ≤ 10 %% |", 100*of(rs, func(r result) float64 { return r.room.share }))
+	table("room", "| 100 sites, one on air: CPU of the muted, share of all | %.0f %% | ≤ 10 %% |", 100*of(rs, func(r result) float64 { return r.room.share }))
+	if o.only["apart"] || o.only["burst"] {
+		fanOutTable(rs, line)
+	}
+	isolationTable(rs, line)
+	for _, r := range rs {
+		soakTable(r.soak, line)
+	}
+	return b.String()
+}
+
+// fanOutTable is every step of the growing audiences.
+func fanOutTable(rs []result, line func(string, ...any)) {
 	line("")
 	line("| viewers | spacing | core %% | µs/packet | loss %% | p50 ms | p99 ms | max ms | RSS MiB | core taken by others %% |")
 	line("|---|---|---|---|---|---|---|---|---|---|")
@@ -121,7 +140,6 @@ func report(o options, rs []result) string {
 				at(func(m measurement) float64 { return 100 * m.disturbed }))
 		}
 	}
-	return b.String()
 }
 
 func ratio(a, b float64) float64 {

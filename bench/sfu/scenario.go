@@ -26,6 +26,8 @@ type result struct {
 	joinMany     []time.Duration
 	meeting      meetingResult
 	room         roomResult
+	isolated     []isolated
+	soak         []soakRow
 }
 
 func measureAll(ctx context.Context, o options) (result, error) {
@@ -63,6 +65,8 @@ func measureAll(ctx context.Context, o options) (result, error) {
 		}},
 		{"meeting", func() error { r.meeting, err = measureMeeting(ctx, o, id); return err }},
 		{"room", func() error { r.room, err = measureRoom(ctx, o, id); return err }},
+		{"isolation", func() error { r.isolated, err = measureIsolation(ctx, o, id); return err }},
+		{"soak", func() error { r.soak, err = soak(ctx, o, id); return err }},
 	}
 	for _, s := range steps {
 		if !o.only[s.name] {

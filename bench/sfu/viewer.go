@@ -23,8 +23,9 @@ type viewer struct {
 	header  rtp.Header
 	first   chan struct{} // closed with the first packet of a picture
 	once    sync.Once
-	bad     atomic.Int64 // packets that could not be decrypted
-	packets atomic.Int64 // of media
+	bad     atomic.Int64                  // packets that could not be decrypted
+	packets atomic.Int64                  // of media
+	stall   atomic.Pointer[chan struct{}] // while set, nothing is read
 
 	mu     sync.Mutex // guards notes
 	noting bool
@@ -90,6 +91,9 @@ func (v *viewer) picture(ctx context.Context) error {
 
 // packet takes one packet of a sample viewer, on the reading goroutine.
 func (v *viewer) packet(b []byte, at time.Time) {
+	if hold := v.stall.Load(); hold != nil {
+		<-*hold
+	}
 	plain, err := v.in.DecryptRTP(v.scratch[:0], b, &v.header)
 	if err != nil {
 		v.bad.Add(1)

@@ -11,6 +11,7 @@ import (
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
+	"tongxiang/sfu"
 )
 
 // metrics returns the handler of /metrics. Values are read from snapshots when
@@ -20,7 +21,7 @@ func (s *Server) metrics() http.Handler {
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer},
+		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
@@ -30,6 +31,7 @@ type collector struct {
 	channels *ingest.Channels
 	recorder *recorder.Recorder
 	changer  *transcode.Service
+	engine   *sfu.Engine
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -52,6 +54,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		written  = desc("recorded_bytes_total", "What recordings wrote to disk.")
 		failed   = desc("recordings_failed_total", "Recordings that ended by an error.")
 		slow     = desc("recorded_fragments_lost_total", "Fragments lost because the disk was too slow.")
+		peers    = desc("webrtc_peers", "WebRTC connections, publishers and viewers.", "kind")
+		packets  = desc("webrtc_packets_total", "Media packets received and kept, and sent to viewers.", "direction")
+		payload  = desc("webrtc_bytes_total", "Their payload bytes.", "direction")
+		asked    = desc("webrtc_nacks_total", "Packets asked for again, of publishers and by viewers.", "direction")
+		again    = desc("webrtc_retransmissions_total", "Packets sent to viewers again.")
+		keys     = desc("webrtc_key_frame_requests_total", "Key frames asked of publishers.")
+		dropped  = desc("webrtc_dropped_total", "Packets not passed on, by reason.", "reason")
 		changing = desc("transcoders_running", "ffmpeg children that make streams playable.")
 		changed  = desc("transcoder_starts_total", "ffmpeg children started.")
 		broken   = desc("transcoder_failures_total", "ffmpeg children that ended by themselves.")
@@ -88,6 +97,20 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(written, float64(rec.Bytes))
 	counter(failed, float64(rec.Failures))
 	counter(slow, float64(rec.Slow))
+	rtc := c.engine.Stats()
+	gauge(peers, float64(rtc.Publishers), "publisher")
+	gauge(peers, float64(rtc.Viewers), "viewer")
+	counter(packets, float64(rtc.PacketsIn), "in")
+	counter(packets, float64(rtc.PacketsOut), "out")
+	counter(payload, float64(rtc.BytesIn), "in")
+	counter(payload, float64(rtc.BytesOut), "out")
+	counter(asked, float64(rtc.NACKsSent), "sent")
+	counter(asked, float64(rtc.NACKsReceived), "received")
+	counter(again, float64(rtc.Retransmitted))
+	counter(keys, float64(rtc.PLIsSent))
+	for reason, n := range rtc.Drops {
+		counter(dropped, float64(n), reason)
+	}
 	tc := c.changer.Stats()
 	gauge(changing, float64(tc.Running))
 	counter(changed, float64(tc.Starts))

@@ -256,6 +256,7 @@ func (p *Peer) leave() {
 // again; the handler is not told.
 func (p *Peer) Close() {
 	p.gone.Do(func() {})
+	p.Heed()
 	p.t.forget(p)
 	p.cancel()
 }

@@ -7,13 +7,15 @@
 //	dtls.go     makes the keys, by pion/dtls
 //	srtp.go     seals and opens packets, without a copy or an allocation
 //	batch.go    sends packets to many peers with one system call
+//	ignore.go   has the kernel drop what nobody may hear
 //	tcp.go      the same for a client whose network lets no UDP through (RFC 4571, RFC 6544)
 //
 //	goroutine         owner      ends when
 //	UDP reader        Transport  Close
 //	TCP listener      Transport  Close
 //	TCP line, two     Transport  the line breaks, or Close
-//	sweep, control    Transport  Close
+//	sweep, insist,    Transport  Close
+//	ignoring
 //	Peer.run          Transport  the peer says goodbye, or Close of either
 //
 // No goroutine belongs to a packet: what comes in is handled by the reader, what
@@ -73,6 +75,7 @@ type Transport struct {
 	waiting      chan urgent
 	done         chan struct{}
 	running      sync.WaitGroup
+	ignored      ignored
 
 	refused atomic.Uint64 // packets that were not authentic, or checks of nobody we know
 
@@ -111,6 +114,7 @@ func Listen(cfg Config) (_ *Transport, err error) {
 	if t.udp, err = listenUDP(cfg.UDP); err != nil {
 		return nil, err
 	}
+	t.ignored = ignored{soon: make(chan struct{}, 1), entries: make(map[ignoredStream]*Peer)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.Close())
@@ -136,6 +140,7 @@ func Listen(cfg Config) (_ *Transport, err error) {
 	})
 	t.running.Go(t.sweep)
 	t.running.Go(t.insist)
+	t.running.Go(t.ignoring)
 	return t, nil
 }
 

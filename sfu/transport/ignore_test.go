@@ -1,0 +1,117 @@
+package transport
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// counting is a handler that counts.
+type counting struct{ rtp, rtcp atomic.Int64 }
+
+func (c *counting) Up()                {}
+func (c *counting) Gone()              {}
+func (c *counting) RTP([]byte, int64)  { c.rtp.Add(1) }
+func (c *counting) RTCP([]byte, int64) { c.rtcp.Add(1) }
+
+func listen(t testing.TB, udp string) *Transport {
+	t.Helper()
+	begin := time.Now()
+	tr, err := Listen(Config{
+		UDP: udp, TCP: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		Now: func() int64 { return int64(time.Since(begin)) + 1 },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return tr
+}
+
+// until polls a condition that must come true.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// rtpOf is an RTP packet of an SSRC; nothing in it is sealed.
+func rtpOf(ssrc uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{0x80, 111, 0, 1, 0, 0, 0, 0}, ssrc)
+}
+
+func TestKernelDropsWhatIsIgnoredAndNothingElse(t *testing.T) {
+	for _, listenOn := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		t.Run(listenOn, func(t *testing.T) {
+			tr := listen(t, listenOn)
+			_, port, err := net.SplitHostPort(tr.udp.conn.LocalAddr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			host := "127.0.0.1"
+			if listenOn[0] == '[' {
+				host = "::1"
+			}
+			dial := func() (net.Conn, *counting, *Peer) {
+				c, err := net.Dial("udp", net.JoinHostPort(host, port))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				from := netip.MustParseAddrPort(c.LocalAddr().String())
+				h := &counting{}
+				p, err := tr.Attach(PeerConfig{Handler: h, Log: tr.log}, from, gcmKeys(16))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c, h, p
+			}
+			send := func(c net.Conn, b []byte) {
+				if _, err := c.Write(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			muted, heardOf, p := dial()
+			other, otherHeard, _ := dial()
+			for i := range uint32(maxIgnored - 2) {
+				p.Ignore(100_000 + i)
+			}
+			_, _, same := dial()
+			same.Ignore(7) // a third peer's, of the same SSRC
+			p.Ignore(7)
+			until(t, "the kernel drops it", func() bool {
+				at := heardOf.rtp.Load()
+				send(muted, rtpOf(7))
+				send(muted, rtpOf(8)) // comes after it
+				until(t, "the other stream of the same peer", func() bool { return heardOf.rtp.Load() > at })
+				return heardOf.rtp.Load() == at+1
+			})
+			at := otherHeard.rtp.Load()
+			send(other, rtpOf(7)) // the same SSRC, of another peer
+			until(t, "another's stream of the same SSRC", func() bool { return otherHeard.rtp.Load() == at+1 })
+			before := tr.Stats().PacketsIn
+			rtcp := append([]byte{0x80, 200, 0, 6, 0, 0, 0, 7}, make([]byte, 20)...)
+			send(muted, rtcp)
+			send(muted, []byte{22, 1, 2}) // short, and not RTP
+			until(t, "all else", func() bool { return tr.Stats().PacketsIn == before+2 })
+			p.Heed()
+			at = heardOf.rtp.Load()
+			send(muted, rtpOf(7))
+			until(t, "the stream is heard again", func() bool { return heardOf.rtp.Load() == at+1 })
+		})
+	}
+}
+
+func addrOf(testing.TB) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:5000") }
