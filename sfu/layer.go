@@ -35,6 +35,7 @@ type layer struct {
 
 	// owned by publication.RTP
 	nextIgnore int64 // when the transport may be asked to ignore it
+	quiet      bool  // it was asked, so what is missing was not lost
 	look       media.Inspector
 	pack       compactor
 	slab       slab
@@ -105,7 +106,13 @@ func (l *layer) push(v *rtpView, size int, repair bool, now int64) {
 	codec := l.line.types.codec[v.pt]
 	l.mu.Lock()
 	seq := l.seqs.Unwrap(uint64(v.seq))
+	last := l.loss.newest
 	fresh, outage := l.loss.arrived(seq, now)
+	unheard := int64(0) // that the kernel dropped because nobody may hear them
+	if l.quiet && seq > last+1 {
+		unheard = seq - last - 1
+		l.stats.received += unheard
+	}
 	newest := seq == l.loss.newest
 	nackable := len(l.loss.missing) > 0
 	if repair && fresh {
@@ -121,6 +128,7 @@ func (l *layer) push(v *rtpView, size int, repair bool, now int64) {
 		defer l.p.poke()
 	}
 	l.mu.Unlock()
+	l.pack.skipped += unheard
 	if (nackable && newest) || outage {
 		l.p.poke()
 	}
@@ -145,10 +153,12 @@ func (l *layer) push(v *rtpView, size int, repair bool, now int64) {
 		eng.drops.Add(stream.DropMuted, 1)
 		if now >= l.nextIgnore {
 			l.nextIgnore = now + ignoreAgain
+			l.quiet = true
 			l.p.ignore(l.ssrc)
 		}
 		return
 	}
+	l.quiet, l.nextIgnore = false, 0
 	pk := l.slab.take(size)
 	l.mu.Lock()
 	if codec != l.codec {

@@ -221,7 +221,7 @@ func TestMutedSoundIsStoppedAtTheDoor(t *testing.T) {
 	view := newClient(n, clientOptions{h264: true})
 	_, a := view.receive(1, 1)
 	view.post("whep", "meetings/1", "z")
-	until(t, "muted packets to be counted", func() bool { return n.eng.Stats().Drops["muted"] > 10 })
+	until(t, "muted packets to be counted", func() bool { return n.eng.Stats().Drops["muted"] > 0 })
 	if a[0].count() != 0 {
 		t.Error("heard while muted")
 	}
@@ -229,7 +229,8 @@ func TestMutedSoundIsStoppedAtTheDoor(t *testing.T) {
 	until(t, "sound", func() bool { return a[0].count() > 20 })
 	room.SetMuted("a", true)
 	dropped := n.eng.Stats().Drops["muted"]
-	until(t, "muted again", func() bool { return n.eng.Stats().Drops["muted"] > dropped+5 })
+	until(t, "muted again", func() bool { return n.eng.Stats().Drops["muted"] > dropped })
+	<-time.After(6 * audioStep) // some of it is dropped by the kernel
 	room.SetMuted("a", false)
 	at := a[0].count()
 	until(t, "sound again", func() bool { return a[0].count() > at+20 })
