@@ -1,12 +1,12 @@
 package sfu
 
-// Shares of the retransmission budget: what is sent again stays below a fifth of
-// the media sent, after a first allowance, so that a line that loses because it is
-// full is not filled further.
+// Shares of the retransmission budget: what is sent again stays below a seventh of
+// the media sent, after a first allowance: enough for a line that loses a tenth. It
+// is bounded so that a line that loses because it is full is not filled further.
 const (
-	budgetShare = 5
+	budgetShare = 7
 	budgetStart = 32 << 10
-	budgetMost  = 96 << 10
+	budgetMost  = 64 << 10
 )
 
 // budget is how many bytes may be sent again. Its owner makes it with newBudget.

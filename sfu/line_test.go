@@ -19,6 +19,9 @@ type relay struct {
 	conn *net.UDPConn
 	to   netip.AddrPort
 	cut  atomic.Bool
+	rate atomic.Int64 // bit/s towards the clients; 0: all
+	down atomic.Int64 // bytes offered to that direction
+	went atomic.Int64 // bytes that fitted
 	mu   sync.Mutex
 	back map[netip.AddrPort]*net.UDPConn
 }
@@ -48,12 +51,15 @@ func newRelay(t *testing.T, n *node) *relay {
 				r.back[from] = up
 				running.Go(func() {
 					b := make([]byte, 2000)
+					line := narrow{at: time.Now()}
 					for {
 						size, err := up.Read(b)
 						if err != nil {
 							return
 						}
-						if !r.cut.Load() {
+						r.down.Add(int64(size))
+						if !r.cut.Load() && line.fits(size, r.rate.Load()) {
+							r.went.Add(int64(size))
 							_, _ = conn.WriteToUDPAddrPort(b[:size], from)
 						}
 					}
@@ -75,6 +81,29 @@ func newRelay(t *testing.T, n *node) *relay {
 		running.Wait()
 	})
 	return r
+}
+
+// narrow is a line with a queue of 200 ms: what does not fit is lost. (Packets that
+// fit are not delayed: how much is lost is what matters here.)
+type narrow struct {
+	at     time.Time
+	queued float64 // bytes
+}
+
+func (n *narrow) fits(size int, rate int64) bool {
+	now := time.Now()
+	passed := now.Sub(n.at).Seconds()
+	n.at = now
+	if rate == 0 {
+		n.queued = 0
+		return true
+	}
+	n.queued = max(0, n.queued-passed*float64(rate)/8)
+	if n.queued+float64(size) > float64(rate)/8/5 {
+		return false
+	}
+	n.queued += float64(size)
+	return true
 }
 
 // through makes an answer lead over the relay.
