@@ -90,8 +90,8 @@ func (s *soaking) run(ctx context.Context, length time.Duration, row func(time.D
 	restart, note := begin.Add(soakRestart), begin.Add(soakEvery)
 	for time.Since(begin) < length {
 		second := time.Now()
-		for range soakChurn {
-			if len(s.all) >= soakViewers {
+		if len(s.all) >= soakViewers {
+			for range soakChurn {
 				s.drop(ctx, rand.IntN(len(s.all)))
 			}
 		}

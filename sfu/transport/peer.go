@@ -52,11 +52,11 @@ type Peer struct {
 
 	mu       sync.Mutex // guards what follows
 	local    Credentials
-	previous Credentials // before an ICE restart whose new path was not used yet
-	running  bool        // the handshake was begun
-	addrs    []netip.AddrPort
-	early    [][]byte // media that came before the keys were ready
-	opening  nonce    // for OpenRTP
+	previous Credentials      // before an ICE restart whose new path was not used yet
+	running  bool             // the handshake was begun
+	addrs    []netip.AddrPort // where it can be found, the newest last
+	early    [][]byte         // media that came before the keys were ready
+	opening  nonce            // for OpenRTP
 }
 
 // maxEarly bounds what is kept of a peer that is quicker than we are: its side of
@@ -169,7 +169,6 @@ func (p *Peer) checked(r *route, c *check, now int64) {
 	// port: the check from there is followed when the old path has gone silent.
 	if cur == nil || c.nominates || silent {
 		p.mu.Lock()
-		p.addrs = append(p.addrs, r.from)
 		begin := !p.running && p.ctx.Err() == nil
 		p.running = p.running || begin
 		p.mu.Unlock()

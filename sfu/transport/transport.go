@@ -34,6 +34,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -289,13 +290,30 @@ func (t *Transport) check(c *check, b []byte, from netip.AddrPort, line *tcpLine
 	return p
 }
 
+// maxPaths bounds the addresses that one peer may be found by: a client with many
+// networks moves between a few.
+const maxPaths = 8
+
 // moved notes where a peer is now.
 func (t *Transport) moved(p *Peer, r *route) {
 	if r.tcp != nil {
 		return
 	}
+	var old netip.AddrPort
+	p.mu.Lock()
+	if !slices.Contains(p.addrs, r.from) {
+		p.addrs = append(p.addrs, r.from)
+	}
+	if len(p.addrs) > maxPaths {
+		old = p.addrs[0]
+		p.addrs = slices.Delete(p.addrs, 0, 1)
+	}
+	p.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.byAddr[old] == p {
+		delete(t.byAddr, old)
+	}
 	if p.ctx.Err() == nil {
 		t.byAddr[r.from] = p
 	}
@@ -313,11 +331,8 @@ func (t *Transport) rename(p *Peer, dropped, fresh string) {
 
 func (t *Transport) forget(p *Peer) {
 	p.mu.Lock()
-	names, addrs := []string{p.local.Ufrag, p.previous.Ufrag}, p.addrs
+	names, addrs := []string{p.local.Ufrag, p.previous.Ufrag}, slices.Clone(p.addrs)
 	p.mu.Unlock()
-	if r := p.route.Load(); r != nil {
-		addrs = append(addrs[:len(addrs):len(addrs)], r.from)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, n := range names {
