@@ -121,6 +121,7 @@ type client struct {
 	location string
 	etag     string
 	edit     func(string) string // of the answer
+	send     func(string) string // of the offer
 	up       chan struct{}
 }
 
@@ -201,7 +202,11 @@ func (c *client) post(kind, name, token string) {
 	if err := c.pc.SetLocalDescription(offer); err != nil {
 		c.t.Fatal(err)
 	}
-	resp, body := c.n.request(http.MethodPost, "/"+kind+"/"+name, token, typeSDP, offer.SDP)
+	text := offer.SDP
+	if c.send != nil {
+		text = c.send(text)
+	}
+	resp, body := c.n.request(http.MethodPost, "/"+kind+"/"+name, token, typeSDP, text)
 	if resp.StatusCode != http.StatusCreated {
 		c.t.Fatalf("%s %s: %s: %s", kind, name, resp.Status, body)
 	}

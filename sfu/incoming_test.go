@@ -158,3 +158,36 @@ func TestRetransmissionRepairsTheStreamItBelongsTo(t *testing.T) {
 		t.Errorf("%d packets kept, %d layers", l.kept(), len(l.p.layers))
 	}
 }
+
+// A packet is decrypted into a piece that fifty others share; what is counted here
+// is whole allocations for each packet.
+func TestReceivingAPacketAllocatesNothing(t *testing.T) {
+	l := newLoneEncoder(t)
+	const runs = 4000
+	var sealed [][]byte
+	for i := range runs + 200 {
+		p := &rtp.Packet{Header: rtp.Header{SSRC: 100, PayloadType: 102, SequenceNumber: uint16(i)}, Payload: make([]byte, 1130)}
+		p.Payload[0] = 0x41
+		if err := p.SetExtension(3, []byte{byte(i >> 8), byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+		sealed = append(sealed, l.seal(p))
+	}
+	next := 0
+	for range 100 {
+		l.give(sealed[next])
+		next++
+	}
+	if n := testing.AllocsPerRun(runs, func() {
+		l.give(sealed[next])
+		next++
+		if next%50 == 0 { // as publication.run does, or the arrivals pile up
+			l.p.arrivals.BuildFeedbackPacket()
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for each packet", n)
+	}
+	if l.kept() < runs {
+		t.Errorf("%d packets were kept", l.kept())
+	}
+}

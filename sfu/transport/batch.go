@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/binary"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -183,6 +182,3 @@ func (b *Batch) single(r *run) {
 		rest = rest[n:]
 	}
 }
-
-// ssrcOf returns the SSRC of an RTP packet.
-func ssrcOf(b []byte) uint32 { return binary.BigEndian.Uint32(b[8:12]) }

@@ -52,29 +52,36 @@ func (f Fingerprint) verify(raw [][]byte, _ [][]*x509.Certificate) error {
 
 // handshake makes the connection's keys. It ends early with ctx.
 func (p *Peer) handshake(ctx context.Context, conn net.PacketConn) (*dtls.Conn, Keys, error) {
-	cfg := &dtls.Config{
-		Certificates: p.t.certificates,
+	options := []dtls.Option{
+		dtls.WithCertificates(p.t.certificates...),
 		// The server chooses the SRTP profile, and a browser prefers AES-CM,
 		// which costs several times what GCM does: put GCM first.
-		SRTPProtectionProfiles: []dtls.SRTPProtectionProfile{
-			dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,
-		},
-		ClientAuth:            dtls.RequireAnyClientCert,
-		InsecureSkipVerify:    true, // no authority signed it: its fingerprint is checked instead
-		VerifyPeerCertificate: p.cfg.Fingerprint.verify,
-		ExtendedMasterSecret:  dtls.RequestExtendedMasterSecret,
-		FlightInterval:        flightInterval,
-		LoggerFactory:         p.t.pionLog,
-		// The cookie proves that the client's address is its own. The ICE check
-		// before the handshake has proved that.
-		InsecureSkipVerifyHello: true,
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80),
+		dtls.WithInsecureSkipVerify(true), // no authority signed it: its fingerprint is checked instead
+		dtls.WithVerifyPeerCertificate(p.cfg.Fingerprint.verify),
+		dtls.WithExtendedMasterSecret(dtls.RequestExtendedMasterSecret),
+		dtls.WithFlightInterval(flightInterval),
+		dtls.WithLoggerFactory(p.t.pionLog),
 	}
 	var c *dtls.Conn
 	var err error
 	if p.cfg.Active {
-		c, err = dtls.Client(conn, conn.LocalAddr(), cfg)
+		var all []dtls.ClientOption
+		for _, o := range options {
+			all = append(all, o)
+		}
+		c, err = dtls.ClientWithOptions(conn, conn.LocalAddr(), all...)
 	} else {
-		c, err = dtls.Server(conn, conn.LocalAddr(), cfg)
+		all := []dtls.ServerOption{
+			dtls.WithClientAuth(dtls.RequireAnyClientCert),
+			// The cookie proves that the client's address is its own. The ICE check
+			// before the handshake has proved that.
+			dtls.WithInsecureSkipVerifyHello(true),
+		}
+		for _, o := range options {
+			all = append(all, o)
+		}
+		c, err = dtls.ServerWithOptions(conn, conn.LocalAddr(), all...)
 	}
 	if err != nil {
 		return nil, Keys{}, fmt.Errorf("begin the DTLS handshake: %w", err)

@@ -15,7 +15,7 @@ func PionLogs(log *slog.Logger) logging.LoggerFactory { return pionLogs{log} }
 type pionLogs struct{ log *slog.Logger }
 
 // NewLogger implements logging.LoggerFactory.
-func (p pionLogs) NewLogger(string) logging.LeveledLogger { return pionLog{p.log} }
+func (p pionLogs) NewLogger(string) logging.LeveledLogger { return pionLog(p) }
 
 type pionLog struct{ log *slog.Logger }
 
