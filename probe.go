@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"tongxiang/ingest"
+	"tongxiang/internal/mpegts"
 )
 
 // probe says what is in a transport stream or behind an RTSP address.
@@ -33,6 +35,11 @@ func probe(ctx context.Context, args []string, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range report.Services {
 		fmt.Fprintf(w, "%d\t%s\t%s\tplayable: %v\t%s\n", s.ID, s.Name, s.Provider, s.Playable, s.Reason)
+		for _, e := range []*mpegts.EventReport{s.Now, s.Next} {
+			if e != nil {
+				fmt.Fprintf(w, "\t%s\t%s\t%s\n", e.Start.Local().Format("15:04"), time.Duration(e.Duration*float64(time.Second)), e.Title)
+			}
+		}
 		for _, st := range s.Streams {
 			fmt.Fprintf(w, "\tPID %d\t%s\t%s\t%d access units\n", st.PID, st.Codec, st.Language, st.AccessUnits)
 		}

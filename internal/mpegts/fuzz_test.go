@@ -114,7 +114,7 @@ func FuzzSections(f *testing.F) {
 					identify(e.typ, e.descriptors, false)
 				}
 				parseSDT(h.body, func(uint16, description) {})
-				parseEIT(h.body, func(_, _, _ uint16) {})
+				parseEvents(h, nil, func(Event) {})
 			}
 		}
 		for k := 0; len(b) > 0; k++ {

@@ -14,11 +14,18 @@ const (
 type GuideHandler struct {
 	// Event is an event that is new or says something else than before.
 	Event func(Event)
-	// Now is what runs on a service and what comes next; either may be nil. It is
-	// told from the present/following table, which says it to the second.
-	Now func(network, stream, service uint16, present, following *Event)
+	// Now is what runs on a service and what comes next. It is told from the
+	// present/following table, which says it to the second.
+	Now func(NowNext)
 	// Time is what the broadcaster's clock says, from TDT and TOT.
 	Time func(utc time.Time)
+}
+
+// NowNext is what runs on a service and what comes next; either may be nil.
+type NowNext struct {
+	Network, Stream, Service uint16
+	Actual                   bool // a service of this transport stream
+	Present, Following       *Event
 }
 
 // Guide reads the EIT, TDT and TOT of a multiplex. Sections that say what they said
@@ -29,7 +36,7 @@ type Guide struct {
 	languages []string
 	sections  map[sectionKey]uint32 // CRC of what was read last
 	events    map[EventKey]Event
-	now       map[sectionKey]*nowNext // by service: number is 0
+	now       map[serviceKey]*NowNext
 	dropped   uint64
 }
 
@@ -41,14 +48,15 @@ type sectionKey struct {
 	stream, network uint16
 }
 
-type nowNext struct{ present, following *Event }
+// serviceKey names a service.
+type serviceKey struct{ network, stream, service uint16 }
 
 // NewGuide returns a guide that knows nothing. Texts are chosen in one of languages
 // (ISO 639-2, the most wanted first), else in the first there is.
 func NewGuide(h GuideHandler, languages ...string) *Guide {
 	return &Guide{
 		h: h, languages: languages, sections: make(map[sectionKey]uint32),
-		events: make(map[EventKey]Event), now: make(map[sectionKey]*nowNext),
+		events: make(map[EventKey]Event), now: make(map[serviceKey]*NowNext),
 	}
 }
 
@@ -111,23 +119,22 @@ func (g *Guide) eit(h header) {
 // presentFollowing takes one section of the present/following table. An empty one
 // says that nothing is on.
 func (g *Guide) presentFollowing(key sectionKey, e *Event) {
-	number := key.number
-	key.number, key.table = 0, 0
-	n := g.now[key]
+	service := serviceKey{key.network, key.stream, key.service}
+	n := g.now[service]
 	if n == nil {
-		n = &nowNext{}
-		g.now[key] = n
+		n = &NowNext{Network: key.network, Stream: key.stream, Service: key.service, Actual: key.table == tableEITPresent}
+		g.now[service] = n
 	}
-	switch number {
+	switch key.number {
 	case presentSection:
-		n.present = e
+		n.Present = e
 	case followingSection:
-		n.following = e
+		n.Following = e
 	default:
 		return
 	}
 	if g.h.Now != nil {
-		g.h.Now(key.network, key.stream, key.service, n.present, n.following)
+		g.h.Now(*n)
 	}
 }
 

@@ -60,8 +60,8 @@ func newGuided(languages ...string) *guided {
 	}
 	g.Guide = NewGuide(GuideHandler{
 		Event: func(e Event) { g.events = append(g.events, e) },
-		Now: func(_, _, service uint16, present, following *Event) {
-			g.now[service] = [2]string{title(present), title(following)}
+		Now: func(n NowNext) {
+			g.now[n.Service] = [2]string{title(n.Present), title(n.Following)}
 		},
 		Time: func(t time.Time) { g.times = append(g.times, t) },
 	}, languages...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Report is what is in a transport stream, as `tongxiang probe --json` prints it.
@@ -31,6 +32,22 @@ type ServiceReport struct {
 	PMTPID    uint16         `json:"pmt_pid"`
 	PCRPID    uint16         `json:"pcr_pid"`
 	Streams   []StreamReport `json:"streams"`
+	Now       *EventReport   `json:"now,omitempty"`
+	Next      *EventReport   `json:"next,omitempty"`
+}
+
+// EventReport is what the programme guide says of one event.
+type EventReport struct {
+	Title    string    `json:"title"`
+	Start    time.Time `json:"start"`
+	Duration float64   `json:"duration"` // seconds
+}
+
+func eventReport(e *Event) *EventReport {
+	if e == nil {
+		return nil
+	}
+	return &EventReport{Title: e.Title, Start: e.Start, Duration: e.Duration.Seconds()}
 }
 
 // StreamReport is one elementary stream.
@@ -63,21 +80,23 @@ type SIReport struct {
 
 // Prober collects a [Report]. It belongs to one goroutine.
 type Prober struct {
-	d      *Demuxer
-	si     SIReport
-	events map[event]struct{}
+	d     *Demuxer
+	si    SIReport
+	guide *Guide
+	now   map[uint16]NowNext // by service of this transport stream
 }
 
-// event is what tells one entry of the EIT from another.
-type event struct{ network, stream, service, id uint16 }
-
-// maxEvents bounds what a hostile EIT can make us keep; a week of 500 services has
-// fewer.
-const maxEvents = 1 << 18
+// probeLanguages are those that titles are shown in where there are several.
+var probeLanguages = []string{"chi", "zho"}
 
 // NewProber returns a prober that was fed nothing.
 func NewProber() *Prober {
-	p := &Prober{events: make(map[event]struct{})}
+	p := &Prober{now: make(map[uint16]NowNext)}
+	p.guide = NewGuide(GuideHandler{Now: func(n NowNext) {
+		if n.Actual {
+			p.now[n.Service] = n
+		}
+	}}, probeLanguages...)
 	p.d = NewDemuxer(Handler{Section: p.section})
 	p.d.monitor = newMonitor(p.d)
 	return p
@@ -97,13 +116,9 @@ func (p *Prober) section(id uint16, b []byte) {
 	switch {
 	case id == pidEIT && table >= tableEITFirst && table <= tableEITLast && long(b):
 		p.si.EITSections++
-		h := parseHeader(b)
-		parseEIT(h.body, func(stream, network, id uint16) {
-			if len(p.events) < maxEvents {
-				p.events[event{network, stream, h.ext, id}] = struct{}{}
-			}
-		})
-		p.si.EITEvents = uint64(len(p.events))
+		p.guide.Section(id, b)
+		events, _ := p.guide.Len()
+		p.si.EITEvents = uint64(events)
 	case id == pidSDT && (table == tableSDTActual || table == tableSDTOther):
 		p.si.SDTSections++
 	case id == pidNIT && (table == tableNITActual || table == tableNITOther):
@@ -129,6 +144,7 @@ func (p *Prober) Report(judge func(*Service) (playable, reason string)) *Report 
 		sr := ServiceReport{
 			ID: v.ID, Name: v.Name, Provider: v.Provider, Scrambled: v.Scrambled(),
 			PMTPID: v.PMTPID, PCRPID: v.PCRPID, Streams: []StreamReport{},
+			Now: eventReport(p.now[v.ID].Present), Next: eventReport(p.now[v.ID].Following),
 		}
 		if judge != nil {
 			sr.Playable, sr.Reason = judge(v)

@@ -105,19 +105,3 @@ func counted(b []byte) (piece, rest []byte, ok bool) {
 	n := 1 + int(b[0])
 	return b[1:n], b[n:], true
 }
-
-// parseEIT calls f for each event of an EIT section's body (EN 300 468 5.2.4).
-func parseEIT(body []byte, f func(stream, network, id uint16)) {
-	if len(body) < 6 {
-		return
-	}
-	stream, network := uint16(body[0])<<8|uint16(body[1]), uint16(body[2])<<8|uint16(body[3])
-	for body = body[6:]; len(body) >= 12; {
-		n := 12 + (int(body[10]&0x0F)<<8 | int(body[11]))
-		if n > len(body) {
-			return
-		}
-		f(stream, network, uint16(body[0])<<8|uint16(body[1]))
-		body = body[n:]
-	}
-}
