@@ -30,7 +30,6 @@ type options struct {
 	only       map[string]bool
 	most       int
 	soak       time.Duration
-	awake      bool
 	out        string
 	commit     string
 }
@@ -53,8 +52,6 @@ func main() {
 	flag.StringVar(&only, "only", strings.Join(parts, ","), "the parts to measure")
 	flag.IntVar(&o.most, "most", 2400, "the most viewers that the search for the capacity tries")
 	flag.DurationVar(&o.soak, "soak", 30*time.Minute, "how long the part soak lasts")
-	flag.BoolVar(&o.awake, "awake", false, "keep the server's core from halting while it is idle, which a virtual machine pays for at each wake-up")
-	spin := flag.Bool("spin", false, "keep this process's core awake until it is ended; -awake starts it")
 	flag.StringVar(&o.out, "out", "", "a file to which the table is appended")
 	flag.StringVar(&o.commit, "commit", "none", "what is measured, for the table")
 	flag.Parse()
@@ -63,9 +60,6 @@ func main() {
 			log.Fatal(err)
 		}
 		return
-	}
-	if *spin {
-		log.Fatal(runSpin())
 	}
 	o.only = make(map[string]bool)
 	for p := range strings.SplitSeq(only, ",") {
@@ -85,13 +79,6 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	if o.awake {
-		end, err := keepAwake(o)
-		if err != nil {
-			return err
-		}
-		defer end()
-	}
 	var results []result
 	for i := range o.runs {
 		log.Printf("run %d of %d", i+1, o.runs)

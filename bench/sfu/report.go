@@ -53,7 +53,7 @@ func report(o options, rs []result) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("## %s, %s", o.commit, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	line("")
-	line("%s, %d cores, server on core %d at nice %d, load on core %d, medians of %d.%s", runtime.Version(), cores(), o.serverCore, o.nice, o.loadCore, len(rs), awake(o))
+	line("%s, %d cores, server on core %d at nice %d, load on core %d, medians of %d.", runtime.Version(), cores(), o.serverCore, o.nice, o.loadCore, len(rs))
 	line("")
 	floor := of(rs, func(r result) float64 { return r.floors.WriteTo })
 	cpuA := of(rs, func(r result) float64 { c, _ := marginal(r.apart); return c })
@@ -112,13 +112,6 @@ func report(o options, rs []result) string {
 		soakTable(r.soak, line)
 	}
 	return b.String()
-}
-
-func awake(o options) string {
-	if o.awake {
-		return " The server's core was kept from halting (`-awake`)."
-	}
-	return ""
 }
 
 // fanOutTable is every step of the growing audiences.
