@@ -52,7 +52,8 @@ type Opener func(u *url.URL, program int) (source.Source, error)
 
 // Schemes returns the protocols that are built in, by URL scheme.
 func Schemes() map[string]Opener {
-	ts := func(u *url.URL, program int) (source.Source, error) { return mpegts.New(u, program) }
+	muxes := new(mpegts.Muxes) // what several channels take from is read once
+	ts := func(u *url.URL, program int) (source.Source, error) { return muxes.New(u, program) }
 	camera := func(u *url.URL, _ int) (source.Source, error) { return rtsp.New(u) }
 	return map[string]Opener{
 		"udp": ts, "rtp": ts, "http": ts, "https": ts, "file": ts,

@@ -2,6 +2,7 @@ package mpegts
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"tongxiang/ingest/source"
@@ -24,8 +25,8 @@ const (
 	dtsBack = 500 * time.Millisecond
 )
 
-// receiver demuxes, chooses the programme and writes its tracks. It belongs to the
-// goroutine of Run.
+// receiver brings one programme of a mux in: it chooses the programme and writes
+// its tracks. It belongs to its mux, which calls it with the mux locked.
 type receiver struct {
 	out     *source.Output
 	program int
@@ -33,11 +34,11 @@ type receiver struct {
 	demux   *core.Demuxer
 	chosen  *core.Service
 	tracks  map[uint16]*trackState // by PID
-	clock   int64                  // newest reference of the chosen service, else of any
+	clock   int64                  // newest reference of the chosen service
 	clocked bool
-	clockOf uint16
 	now     int64
-	next    int64 // when to report again
+	next    int64  // when to report again
+	packets uint64 // of the chosen service, when they were counted last
 }
 
 type trackState struct {
@@ -49,36 +50,21 @@ type trackState struct {
 	last   media.Time // DTS written
 }
 
-func newReceiver(out *source.Output, program int) *receiver {
-	r := &receiver{out: out, program: program, tracks: make(map[uint16]*trackState), resumed: out.Latest() > 0}
-	r.demux = core.NewDemuxer(core.Handler{
-		Service: r.service,
-		Gone:    r.gone,
-		Format:  func(*core.Stream) { r.publish() },
-		Frame:   r.frame,
-		PCR:     r.pcr,
-		Want:    func(s *core.Service) bool { return s == r.chosen },
-	})
-	return r
-}
-
-func (r *receiver) feed(b []byte, arrival int64) {
-	if r.now > 0 && arrival-r.now > silence {
-		r.restart() // it may be another sender, with another clock
-	}
-	r.now = arrival
-	r.out.Received(len(b), arrival)
-	r.demux.Feed(b, arrival)
-	if arrival >= r.next {
-		r.next = arrival + reportEvery
-		r.report()
+func newReceiver(out *source.Output, program int, demux *core.Demuxer) *receiver {
+	return &receiver{
+		out: out, program: program, demux: demux,
+		tracks: make(map[uint16]*trackState), resumed: out.Latest() > 0,
 	}
 }
 
-func (r *receiver) restart() {
-	r.demux.Flush()
-	r.anew()
-	r.clocked = false
+// received counts what came: of the programme, once it is chosen, else all.
+func (r *receiver) received(n int) {
+	if r.chosen != nil {
+		was := r.packets
+		r.packets = r.chosen.Packets()
+		n = int(r.packets-min(was, r.packets)) * core.PacketSize
+	}
+	r.out.Received(n, r.now)
 }
 
 // anew says that the next times continue nothing.
@@ -89,23 +75,13 @@ func (r *receiver) anew() {
 	}
 }
 
-func (r *receiver) pace() (int64, bool) { return r.clock, r.clocked }
-
 func (r *receiver) pcr(pid uint16, pcr int64, _ bool) {
-	if r.chosen != nil && r.chosen.PCRPID != pid {
+	if r.chosen == nil || r.chosen.PCRPID != pid {
 		return
-	}
-	if r.chosen == nil {
-		if r.clockOf == 0 {
-			r.clockOf = pid
-		}
-		if r.clockOf != pid {
-			return
-		}
 	}
 	if r.clocked {
 		if step := clockStep(r.clock, pcr); step < clockBack || step > clockAhead {
-			r.demux.Discontinuity()
+			r.demux.Discontinue(r.chosen)
 			r.anew()
 		}
 	}
@@ -243,6 +219,19 @@ func (r *receiver) publish() {
 		r.tracks[pid] = &trackState{stream: streams[i], track: t, fresh: r.resumed}
 	}
 	r.report()
+}
+
+// format takes news about a stream's headers.
+func (r *receiver) format(st *core.Stream) {
+	if r.chosen != nil && slices.Contains(r.chosen.Streams, st) {
+		r.publish()
+	}
+}
+
+// takes reports whether a stream is one of the receiver's tracks.
+func (r *receiver) takes(st *core.Stream) bool {
+	ts := r.tracks[st.PID]
+	return ts != nil && ts.stream == st
 }
 
 // frame writes an access unit of the chosen service.

@@ -17,6 +17,7 @@ type bench struct {
 	sub *stream.Subscription
 	out *source.Output
 	rep source.Report
+	x   *mux
 	r   *receiver
 	now int64
 }
@@ -33,7 +34,8 @@ func newBench(t *testing.T, program int) *bench {
 		Publisher: pub, Timeline: new(media.Timeline), Clock: media.NewClock(), Log: slog.New(slog.DiscardHandler),
 		Report: func(r source.Report) { b.rep = r },
 	}
-	b.r = newReceiver(b.out, program)
+	b.x = newMux("x", b.out.Clock)
+	b.r = b.x.add(b.out, program)
 	t.Cleanup(func() {
 		b.sub.Close()
 		pub.Close()
@@ -47,7 +49,7 @@ func (b *bench) feed(data []byte) {
 	for len(data) > 0 {
 		n := min(7*188, len(data))
 		b.now += 10e6
-		b.r.feed(data[:n], b.now)
+		b.x.feed(data[:n], b.now)
 		data = data[n:]
 	}
 }

@@ -1,7 +1,8 @@
 // Package mpegts brings one programme of a transport stream in: from UDP and RTP,
 // unicast and multicast, over HTTP, or from a file that is played in a loop.
 //
-// Each source runs in one goroutine, which reads, demuxes and writes the tracks.
+// A multiplex is read once for all channels that take a programme of it ([Muxes]):
+// one goroutine reads, demuxes and writes the tracks of all of them.
 package mpegts
 
 import (
@@ -17,10 +18,14 @@ import (
 
 // Source is a transport stream at an address.
 type Source struct {
+	muxes   *Muxes
 	url     *url.URL
 	program int
 	open    func(ctx context.Context, s *Source, out *source.Output, feed feeder) error
 }
+
+// New returns a source that shares its multiplex with nobody; see [Muxes.New].
+func New(u *url.URL, program int) (*Source, error) { return new(Muxes).New(u, program) }
 
 // New returns the source of an address:
 //
@@ -31,8 +36,8 @@ type Source struct {
 //
 // program is the program_number to bring in; 0: the first that has a picture or a
 // sound that can be played. The error is a [source.Error].
-func New(u *url.URL, program int) (*Source, error) {
-	s := &Source{url: u, program: program}
+func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
+	s := &Source{muxes: m, url: u, program: program}
 	if program < 0 || program > 0xFFFF {
 		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("programme %d: a program_number is 1 to 65535", program))
 	}
@@ -59,16 +64,7 @@ func New(u *url.URL, program int) (*Source, error) {
 }
 
 // Run implements [source.Source].
-func (s *Source) Run(ctx context.Context, out *source.Output) error {
-	r := newReceiver(out, s.program)
-	err := s.open(ctx, s, out, r)
-	r.demux.Flush()
-	r.report()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
-}
+func (s *Source) Run(ctx context.Context, out *source.Output) error { return s.muxes.run(ctx, s, out) }
 
 // Read passes the bytes of the source to f, as they come, until ctx or the source
 // ends: for looking at a multiplex as a whole. It returns what Run would.

@@ -78,14 +78,19 @@ func (d *Demuxer) Flush() {
 	}
 }
 
-// Discontinuity says that times begin anew with the next access unit: those under
-// way are handed over as they are. It may be called from Handler.PCR.
+// Discontinuity says that the times of all services begin anew with the next access
+// unit: those under way are handed over as they are. It may be called from Handler.PCR.
 func (d *Demuxer) Discontinuity() {
 	for _, s := range d.order {
-		for _, st := range s.Streams {
-			if st.pid.pes != nil {
-				st.pid.pes.flush()
-			}
+		d.Discontinue(s)
+	}
+}
+
+// Discontinue is Discontinuity for one service.
+func (d *Demuxer) Discontinue(s *Service) {
+	for _, st := range s.Streams {
+		if st.pid.pes != nil {
+			st.pid.pes.flush()
 		}
 	}
 }

@@ -107,3 +107,13 @@ type Stats struct {
 	BadUnits        uint64 // pieces of an elementary stream that are not what their type says
 	Scrambled       uint64 // packets
 }
+
+// Packets returns how many packets of the service's streams there were so far. It
+// falls when a stream leaves the service.
+func (s *Service) Packets() uint64 {
+	n := uint64(0)
+	for _, st := range s.Streams {
+		n += st.pid.packets
+	}
+	return n
+}

@@ -1,0 +1,229 @@
+package mpegts
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"tongxiang/ingest/source"
+	"tongxiang/internal/media"
+	core "tongxiang/internal/mpegts"
+)
+
+// Muxes reads each multiplex once, whatever the number of channels that take a
+// programme of it: they are one source when their addresses are the same. The zero
+// value is ready. It is safe for concurrent use.
+type Muxes struct {
+	mu   sync.Mutex // guards open, and who is in a mux
+	open map[string]*mux
+}
+
+// mux is one multiplex being read. Its goroutine reads, demuxes and writes the
+// tracks of all its receivers; it ends with the source, or with the last receiver.
+type mux struct {
+	key    string
+	clock  media.Clock
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the reader has ended
+	err    error         // why; set before done is closed
+	users  int           // guarded by Muxes.mu
+
+	mu        sync.Mutex // held while bytes are fed; guards what follows
+	demux     *core.Demuxer
+	receivers []*receiver
+	now       int64
+	pcrOf     uint16 // whose clock is the pace of a file: the first that was seen
+	pcr       int64
+	clocked   bool
+}
+
+// run brings a programme in until ctx or the source ends.
+func (m *Muxes) run(ctx context.Context, s *Source, out *source.Output) error {
+	x, r := m.enter(s, out)
+	select {
+	case <-ctx.Done():
+	case <-x.done:
+	}
+	m.leave(x, r)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return x.err
+}
+
+// enter adds a receiver to the mux of an address, which begins with the first.
+func (m *Muxes) enter(s *Source, out *source.Output) (*mux, *receiver) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := s.url.String()
+	x := m.open[key]
+	if x == nil {
+		if m.open == nil {
+			m.open = make(map[string]*mux)
+		}
+		x = newMux(key, out.Clock)
+		m.open[key] = x
+		ctx, cancel := context.WithCancel(context.Background())
+		x.cancel = cancel
+		go m.read(ctx, x, s)
+	}
+	x.users++
+	return x, x.add(out, s.program)
+}
+
+// read is a mux's goroutine.
+func (m *Muxes) read(ctx context.Context, x *mux, s *Source) {
+	err := s.open(ctx, s, &source.Output{Clock: x.clock}, x)
+	x.finish()
+	m.mu.Lock()
+	if m.open[x.key] == x {
+		delete(m.open, x.key) // who comes now begins another
+	}
+	m.mu.Unlock()
+	x.err = err
+	close(x.done)
+}
+
+// leave takes a receiver out. The last one ends the reader and waits for it.
+func (m *Muxes) leave(x *mux, r *receiver) {
+	x.remove(r)
+	m.mu.Lock()
+	x.users--
+	last := x.users == 0
+	if last && m.open[x.key] == x {
+		delete(m.open, x.key)
+	}
+	m.mu.Unlock()
+	if last {
+		x.cancel()
+		<-x.done
+	}
+}
+
+func newMux(key string, clock media.Clock) *mux {
+	x := &mux{key: key, clock: clock, done: make(chan struct{})}
+	x.demux = core.NewDemuxer(core.Handler{
+		Service: func(s *core.Service) { x.each(func(r *receiver) { r.service(s) }) },
+		Gone:    func(s *core.Service) { x.each(func(r *receiver) { r.gone(s) }) },
+		Format:  func(st *core.Stream) { x.each(func(r *receiver) { r.format(st) }) },
+		Frame:   x.frame,
+		PCR:     x.reference,
+		Want: func(s *core.Service) bool {
+			return slices.ContainsFunc(x.receivers, func(r *receiver) bool { return r.chosen == s })
+		},
+	})
+	return x
+}
+
+// each calls f for all receivers. A receiver may change what it has chosen meanwhile.
+func (x *mux) each(f func(*receiver)) {
+	for _, r := range x.receivers {
+		f(r)
+	}
+}
+
+// add begins to bring a programme in, from what is known of the multiplex already.
+func (x *mux) add(out *source.Output, program int) *receiver {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := newReceiver(out, program, x.demux)
+	r.now = x.now
+	x.receivers = append(x.receivers, r)
+	for _, s := range slices.Clone(x.demux.Services()) {
+		r.service(s)
+	}
+	return r
+}
+
+func (x *mux) remove(r *receiver) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.receivers = slices.DeleteFunc(x.receivers, func(o *receiver) bool { return o == r })
+	x.demux.Reselect()
+}
+
+// feed implements feeder.
+func (x *mux) feed(b []byte, arrival int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.now > 0 && arrival-x.now > silence {
+		x.anew() // it may be another sender, with another clock
+	}
+	x.now = arrival
+	for _, r := range x.receivers {
+		r.now = arrival
+	}
+	x.demux.Feed(b, arrival)
+	for _, r := range x.receivers {
+		r.received(len(b))
+		if arrival >= r.next {
+			r.next = arrival + reportEvery
+			r.report()
+		}
+	}
+}
+
+// restart implements feeder.
+func (x *mux) restart() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.anew()
+}
+
+// anew says that what follows does not continue what came before.
+func (x *mux) anew() {
+	x.demux.Flush()
+	x.clocked = false
+	for _, r := range x.receivers {
+		r.anew()
+		r.clocked = false
+	}
+}
+
+// finish hands out what is under way.
+func (x *mux) finish() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.demux.Flush()
+	for _, r := range x.receivers {
+		r.report()
+	}
+}
+
+// pace implements feeder.
+func (x *mux) pace() (int64, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.pcr, x.clocked
+}
+
+func (x *mux) reference(pid uint16, pcr int64, discontinuity bool) {
+	if x.pcrOf == 0 || !x.clocked {
+		x.pcrOf = pid
+	}
+	if x.pcrOf == pid {
+		x.pcr, x.clocked = pcr, true
+	}
+	for _, r := range x.receivers {
+		r.pcr(pid, pcr, discontinuity)
+	}
+}
+
+// frame gives an access unit to the receivers that have its stream. Each has times
+// of its own, so each but one gets a frame of its own; the bytes are shared.
+func (x *mux) frame(st *core.Stream, f *media.Frame, t core.Times) {
+	var last *receiver
+	for _, r := range x.receivers {
+		if !r.takes(st) {
+			continue
+		}
+		if last != nil {
+			own := *f
+			last.frame(st, &own, t)
+		}
+		last = r
+	}
+	if last != nil {
+		last.frame(st, f, t)
+	}
+}
