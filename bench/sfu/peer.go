@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -201,8 +202,8 @@ func (p *peer) read() {
 	for {
 		n, on, _, _, err := p.conn.ReadMsgUDPAddrPort(b, oob)
 		if err != nil {
-			if p.closed.Load() {
-				return
+			if p.closed.Load() || errors.Is(err, net.ErrClosed) {
+				return // a viewer that vanishes closes its socket and nothing else
 			}
 			continue // a port that is unreachable for a moment
 		}
