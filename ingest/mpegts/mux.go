@@ -57,18 +57,23 @@ func (m *Muxes) enter(s *Source, out *source.Output) (*mux, *receiver) {
 	defer m.mu.Unlock()
 	key := s.url.String()
 	x := m.open[key]
-	if x == nil {
-		if m.open == nil {
-			m.open = make(map[string]*mux)
-		}
-		x = newMux(key, out.Clock)
-		m.open[key] = x
-		ctx, cancel := context.WithCancel(context.Background())
-		x.cancel = cancel
-		go m.read(ctx, x, s)
+	if x != nil {
+		x.users++
+		return x, x.add(out, s.program)
 	}
+	if m.open == nil {
+		m.open = make(map[string]*mux)
+	}
+	x = newMux(key, out.Clock)
+	m.open[key] = x
+	ctx, cancel := context.WithCancel(context.Background())
+	x.cancel = cancel
 	x.users++
-	return x, x.add(out, s.program)
+	// The receiver is there before the reader: a source that is faster than its
+	// clock would have passed by before anybody took it.
+	r := x.add(out, s.program)
+	go m.read(ctx, x, s)
+	return x, r
 }
 
 // read is a mux's goroutine.

@@ -80,8 +80,10 @@ func (t *Transport) check(c *check, b []byte, from netip.AddrPort, line *tcpLine
 			r.to = t.udp.destination(from)
 		}
 	}
-	t.control(response, r)
+	// The path is taken before the answer goes out: a client that has the answer
+	// may count on it.
 	p.checked(r, c, now)
+	t.control(response, r)
 	return p
 }
 
