@@ -54,9 +54,10 @@ type Stream struct {
 	// AccessUnits counts pictures and sound frames handed over.
 	AccessUnits uint64
 
-	pid  *pid
-	raw  []byte // the PMT's descriptors in force
-	uses int    // services that name it
+	pid      *pid
+	instants instants // of H.264
+	raw      []byte   // the PMT's descriptors in force
+	uses     int      // services that name it
 }
 
 // Scrambled reports whether packets of the stream came scrambled.

@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	}
 	clock := media.NewClock()
 	s.hub = stream.NewHub(log.With("part", "hub"))
-	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
+	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max, CPU: float64(cfg.Transcode.CPU) / 100},
 		s.hub, clock, log.With("part", "transcode"))
 	s.engine, err = sfu.New(sfu.Config{
 		UDP: cfg.WebRTC.UDP, TCP: cfg.WebRTC.TCP, Addresses: cfg.WebRTC.Addresses,
