@@ -106,7 +106,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
 		return s, err
 	}
-	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
+	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS), Low: s.lowRates}, s.hub, clock, log.With("part", "hls"))
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
 	}

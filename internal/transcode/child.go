@@ -81,6 +81,7 @@ type child struct {
 	heard   atomic.Int64 // the process's clock when something last came out
 	writing atomic.Int64 // the same when a write began that has not ended; 0: none
 	spoken  atomic.Bool  // something came out
+	arrival atomic.Int64 // what is to be added to the source's time for when it reached us
 
 	tracks map[*mpegts.Stream]*stream.Track // of the reading goroutine
 
@@ -258,6 +259,7 @@ func (c *child) write(ctx context.Context, in io.Writer, held []feed.Event) erro
 			return errRenew
 		}
 		last[to] = f.DTS
+		c.arrival.Store(f.Arrival - int64(f.DTS))
 		// What is shown before the first picture refers to what the child never got.
 		leading := c.outs[to].format.Codec.Kind() == media.Video && f.PTS < begin
 		f.PTS, f.DTS = f.PTS.Add(origin-time.Duration(c.base)), f.DTS.Add(origin-time.Duration(c.base))
@@ -367,7 +369,8 @@ func (c *child) frame(st *mpegts.Stream, f *media.Frame, at mpegts.Times) {
 		return
 	}
 	f.Gap = before && f.DTS.Sub(last) > renewJump
-	f.Arrival = now
+	// When the source's frame reached us: its delay is the viewer's, not ours.
+	f.Arrival = min(int64(f.DTS)+c.arrival.Load(), now)
 	c.r.written[t.Label()] = f.DTS
 	t.WriteFrame(f)
 }

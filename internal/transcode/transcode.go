@@ -20,11 +20,13 @@
 package transcode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -156,6 +158,8 @@ type Offer struct {
 	// Width, Height and FPS are the picture's; 0 when not known.
 	Width, Height int
 	FPS           float64
+	// Sounds are those that it has.
+	Sounds []stream.TrackInfo
 }
 
 // Offers returns the low-rate renditions of a stream for HLS, the highest first:
@@ -165,7 +169,10 @@ func (s *Service) Offers(name stream.Name) []Offer {
 		return nil
 	}
 	var out []Offer
-	formats := formatsOf(s.hub, name)
+	sub := s.hub.Open(name)
+	defer sub.Close()
+	tracks := sub.Tracks()
+	formats := formats(tracks)
 	for _, t := range []Target{HLS800, HLS350} {
 		p := plan(t, formats)
 		if p.picture != Encode {
@@ -173,13 +180,19 @@ func (s *Service) Offers(name stream.Name) []Offer {
 		}
 		r, _ := t.rung()
 		o := Offer{Name: Rendition(name, t), Rate: r.Rate, Video: lowCodec}
-		for _, f := range formats {
-			if f.Codec.Kind() == media.Video && p.Of(f) == Encode {
+		for i, f := range formats {
+			switch {
+			case p.Of(f) != Encode:
+			case f.Codec.Kind() == media.Audio:
+				o.Sounds = append(o.Sounds, tracks[i].Info())
+			case o.FPS == 0:
 				o.Width, o.Height = r.size(f)
 				o.FPS = f.FPS / float64(r.every(f))
-				break
 			}
 		}
+		slices.SortFunc(o.Sounds, func(a, b stream.TrackInfo) int {
+			return cmp.Or(cmp.Compare(len(a.Label), len(b.Label)), cmp.Compare(a.Label, b.Label))
+		})
 		out = append(out, o)
 	}
 	return out
