@@ -35,6 +35,7 @@ type mux struct {
 	pcrOf     uint16 // whose clock is the pace of a file: the first that was seen
 	pcr       int64
 	clocked   bool
+	way       link // what the transport said last
 }
 
 // run brings a programme in until ctx or the source ends.
@@ -131,11 +132,14 @@ func (x *mux) each(f func(*receiver)) {
 func (x *mux) add(out *source.Output, program int) *receiver {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	r := newReceiver(out, program, x.demux)
+	r := newReceiver(out, program, x.demux, &x.way)
 	r.now = x.now
 	x.receivers = append(x.receivers, r)
 	for _, s := range slices.Clone(x.demux.Services()) {
 		r.service(s)
+	}
+	if x.way.waiting {
+		r.report()
 	}
 	return r
 }
@@ -200,6 +204,16 @@ func (x *mux) pace() (int64, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.pcr, x.clocked
+}
+
+// link implements feeder.
+func (x *mux) link(l link) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.way = l
+	for _, r := range x.receivers {
+		r.report()
+	}
 }
 
 func (x *mux) reference(pid uint16, pcr int64, discontinuity bool) {

@@ -78,6 +78,7 @@ type rawFeeder func([]byte)
 func (f rawFeeder) feed(b []byte, _ int64) { f(b) }
 func (rawFeeder) restart()                 {}
 func (rawFeeder) pace() (int64, bool)      { return 0, false }
+func (rawFeeder) link(link)                {}
 
 // feeder takes what a transport reads.
 type feeder interface {
@@ -88,6 +89,18 @@ type feeder interface {
 	// pace returns the newest clock reference in ticks of 27 MHz and whether there
 	// was one since the last restart.
 	pace() (int64, bool)
+	// link takes what a transport says of itself; the newest counts.
+	link(l link)
+}
+
+// link is what a transport knows about the way to its sender.
+type link struct {
+	// errors are totals by name, shown beside the demultiplexer's.
+	errors map[string]uint64
+	// waiting, cause and detail are those of [source.Report].
+	waiting bool
+	cause   source.Cause
+	detail  string
 }
 
 // flag reads a switch of an address: 0, 1, true, false.
@@ -103,9 +116,15 @@ func flag(u *url.URL, name string, otherwise bool) (bool, error) {
 	return b, nil
 }
 
-// counts returns the counters worth showing beside a channel.
-func counts(s core.Stats) map[string]uint64 {
+// counts returns the counters worth showing beside a channel: the demultiplexer's
+// and the transport's.
+func counts(s core.Stats, transport map[string]uint64) map[string]uint64 {
 	m := make(map[string]uint64)
+	for name, n := range transport {
+		if n > 0 {
+			m[name] = n
+		}
+	}
 	for name, n := range map[string]uint64{
 		"sync_loss": s.SyncLosses, "continuity": s.Continuity, "transport_error": s.TransportErrors,
 		"crc": s.CRCErrors, "bad_section": s.BadSections, "bad_pes": s.BadPES, "bad_unit": s.BadUnits,

@@ -94,6 +94,13 @@ type Report struct {
 	Streams  []Stream // pictures and sounds; others are left out
 	// Errors are the source's own counts of what went wrong so far, by name.
 	Errors map[string]uint64
+	// Waiting: the source is open and its sender comes when it likes. To open it
+	// anew would only close the door for a while.
+	Waiting bool
+	// Cause and Detail say why nothing arrives, where the source knows: a sender
+	// that was refused, files that cannot be played.
+	Cause  Cause
+	Detail string
 }
 
 // Stream is one picture or sound of a source.
@@ -115,6 +122,7 @@ const (
 	CauseUnreachable Cause = "source_unreachable"
 	CauseRefused     Cause = "source_refused"     // the other side answered with an error
 	CauseCredentials Cause = "source_credentials" // user name or password
+	CausePassphrase  Cause = "source_passphrase"  // of an encrypted link
 	CauseNotFound    Cause = "source_not_found"   // no such file, path or programme
 	CauseNoPackets   Cause = "no_packets"         // nothing arrives
 	CauseNoMedia     Cause = "no_media"           // bytes arrive, but no picture and no sound
