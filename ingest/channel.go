@@ -306,7 +306,7 @@ func (c *channel) address(i int) string {
 	if err != nil {
 		return ""
 	}
-	return u.Redacted()
+	return source.Redact(u)
 }
 
 func (c *channel) status() Status {

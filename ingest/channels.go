@@ -56,7 +56,7 @@ func Schemes() map[string]Opener {
 	ts := func(u *url.URL, program int) (source.Source, error) { return muxes.New(u, program) }
 	camera := func(u *url.URL, _ int) (source.Source, error) { return rtsp.New(u) }
 	return map[string]Opener{
-		"udp": ts, "rtp": ts, "http": ts, "https": ts, "file": ts,
+		"udp": ts, "rtp": ts, "srt": ts, "http": ts, "https": ts, "file": ts,
 		"rtsp": camera, "rtsps": camera,
 	}
 }
@@ -96,7 +96,7 @@ func (c *Channels) open(address string, program int) (source.Source, error) {
 	}
 	f := c.schemes[u.Scheme]
 	if f == nil {
-		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("no protocol for %q", u.Redacted()))
+		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("no protocol for %q", source.Redact(u)))
 	}
 	return f(u, program)
 }

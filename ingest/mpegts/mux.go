@@ -35,7 +35,7 @@ type mux struct {
 	pcrOf     uint16 // whose clock is the pace of a file: the first that was seen
 	pcr       int64
 	clocked   bool
-	way       link // what the transport said last
+	way       source.Link // what the transport said last
 }
 
 // run brings a programme in until ctx or the source ends.
@@ -138,7 +138,7 @@ func (x *mux) add(out *source.Output, program int) *receiver {
 	for _, s := range slices.Clone(x.demux.Services()) {
 		r.service(s)
 	}
-	if x.way.waiting {
+	if x.way.Waiting {
 		r.report()
 	}
 	return r
@@ -207,7 +207,7 @@ func (x *mux) pace() (int64, bool) {
 }
 
 // link implements feeder.
-func (x *mux) link(l link) {
+func (x *mux) link(l source.Link) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.way = l

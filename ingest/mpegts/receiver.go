@@ -32,7 +32,7 @@ type receiver struct {
 	program int
 	resumed bool // an earlier source wrote before this one
 	demux   *core.Demuxer
-	way     *link // of the mux
+	way     *source.Link // of the mux
 	chosen  *core.Service
 	tracks  map[uint16]*trackState // by PID
 	clock   int64                  // newest reference of the chosen service
@@ -51,7 +51,7 @@ type trackState struct {
 	last   media.Time // DTS written
 }
 
-func newReceiver(out *source.Output, program int, demux *core.Demuxer, way *link) *receiver {
+func newReceiver(out *source.Output, program int, demux *core.Demuxer, way *source.Link) *receiver {
 	return &receiver{
 		out: out, program: program, demux: demux, way: way,
 		tracks: make(map[uint16]*trackState), resumed: out.Latest() > 0,
@@ -261,8 +261,8 @@ func (r *receiver) frame(st *core.Stream, f *media.Frame, t core.Times) {
 // report tells the channel what is there.
 func (r *receiver) report() {
 	rep := source.Report{
-		Errors: counts(r.demux.Stats(), r.way.errors), Program: r.program,
-		Waiting: r.way.waiting, Cause: r.way.cause, Detail: r.way.detail,
+		Errors: counts(r.demux.Stats(), r.way.Errors), Program: r.program,
+		Waiting: r.way.Waiting, Cause: r.way.Cause, Detail: r.way.Detail,
 	}
 	if s := r.chosen; s != nil {
 		rep.Service, rep.Provider, rep.Program = s.Name, s.Provider, int(s.ID)

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tongxiang/ingest/source"
 	"tongxiang/internal/media"
 )
 
@@ -37,7 +38,7 @@ type collector struct {
 	mu       sync.Mutex // guards all
 	b        []byte
 	arrivals []int64
-	last     link
+	last     source.Link
 }
 
 func (c *collector) feed(b []byte, at int64) {
@@ -47,7 +48,7 @@ func (c *collector) feed(b []byte, at int64) {
 }
 func (c *collector) restart()            {}
 func (c *collector) pace() (int64, bool) { return 0, false }
-func (c *collector) link(l link) {
+func (c *collector) link(l source.Link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = l
@@ -190,7 +191,7 @@ func TestDatagramsDroppedByTheKernelAreCounted(t *testing.T) {
 		_, _ = conn.Write(data)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.last.errors["kernel_drops"] > sent/2
+		return c.last.Errors["kernel_drops"] > sent/2
 	})
 }
 

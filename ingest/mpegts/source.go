@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"tongxiang/ingest/source"
+	"tongxiang/ingest/srt"
 	"tongxiang/internal/media"
 	core "tongxiang/internal/mpegts"
 )
@@ -31,6 +32,7 @@ func New(u *url.URL, program int) (*Source, error) { return new(Muxes).New(u, pr
 //
 //	udp://[interface@]host:port?interface=eth0&source=10.0.0.1   a group to join, or an address to listen at
 //	rtp://…                                                       the same, with RTP headers
+//	srt://host:port?mode=caller&passphrase=…                      a link with retransmissions; see ingest/srt
 //	http://… https://…                                            a stream of any length
 //	file:///path?loop=0                                           played at its own pace, again and again
 //
@@ -47,6 +49,12 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 			return nil, source.Because(source.CauseBadAddress, err)
 		}
 		s.open = runUDP
+	case "srt":
+		a, err := srt.Parse(u)
+		if err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
+		s.open = runSRT(a)
 	case "http", "https":
 		s.open = runHTTP
 	case "file":
@@ -58,9 +66,18 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 		}
 		s.open = runFile
 	default:
-		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("scheme %q is not one of udp, rtp, http, https, file", u.Scheme))
+		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("scheme %q is not one of udp, rtp, srt, http, https, file", u.Scheme))
 	}
 	return s, nil
+}
+
+// runSRT reads an SRT link.
+func runSRT(a srt.Address) func(context.Context, *Source, *source.Output, feeder) error {
+	return func(ctx context.Context, _ *Source, out *source.Output, feed feeder) error {
+		return a.Run(ctx, srt.Output{
+			Feed: func(b []byte) { feed.feed(b, out.Clock.Now()) }, Fresh: feed.restart, Tell: feed.link,
+		})
+	}
 }
 
 // Run implements [source.Source].
@@ -78,7 +95,7 @@ type rawFeeder func([]byte)
 func (f rawFeeder) feed(b []byte, _ int64) { f(b) }
 func (rawFeeder) restart()                 {}
 func (rawFeeder) pace() (int64, bool)      { return 0, false }
-func (rawFeeder) link(link)                {}
+func (rawFeeder) link(source.Link)         {}
 
 // feeder takes what a transport reads.
 type feeder interface {
@@ -90,17 +107,7 @@ type feeder interface {
 	// was one since the last restart.
 	pace() (int64, bool)
 	// link takes what a transport says of itself; the newest counts.
-	link(l link)
-}
-
-// link is what a transport knows about the way to its sender.
-type link struct {
-	// errors are totals by name, shown beside the demultiplexer's.
-	errors map[string]uint64
-	// waiting, cause and detail are those of [source.Report].
-	waiting bool
-	cause   source.Cause
-	detail  string
+	link(l source.Link)
 }
 
 // flag reads a switch of an address: 0, 1, true, false.

@@ -183,6 +183,6 @@ func (d *datagrams) tell() {
 	}
 	if sum != d.told {
 		d.told = sum
-		d.feed.link(link{errors: m})
+		d.feed.link(source.Link{Errors: m})
 	}
 }
