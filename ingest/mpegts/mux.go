@@ -14,6 +14,12 @@ import (
 // programme of it: they are one source when their addresses are the same. The zero
 // value is ready. It is safe for concurrent use.
 type Muxes struct {
+	// Programs are the tuner programs that exec: addresses may name, each with its
+	// arguments. FFmpeg makes transport streams of other files; empty: such files
+	// are not played. Set before use.
+	Programs map[string][]string
+	FFmpeg   string
+
 	mu   sync.Mutex // guards open, and who is in a mux
 	open map[string]*mux
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 
 	"tongxiang/ingest/source"
@@ -35,6 +36,9 @@ func New(u *url.URL, program int) (*Source, error) { return new(Muxes).New(u, pr
 //	srt://host:port?mode=caller&passphrase=…                      a link with retransmissions; see ingest/srt
 //	http://… https://…                                            a stream of any length
 //	file:///path?loop=0                                           played at its own pace, again and again
+//	folder:///path                                                its files, one after another by name
+//	exec:name?parameter=value                                     what a declared program writes
+//	stdin:                                                        standard input, once
 //
 // program is the program_number to bring in; 0: the first that has a picture or a
 // sound that can be played. The error is a [source.Error].
@@ -57,7 +61,7 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 		s.open = runSRT(a)
 	case "http", "https":
 		s.open = runHTTP
-	case "file":
+	case "file", "folder":
 		if Path(u) == "" {
 			return nil, source.Because(source.CauseBadAddress, fmt.Errorf("%q has no path", u))
 		}
@@ -65,8 +69,19 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 			return nil, source.Because(source.CauseBadAddress, err)
 		}
 		s.open = runFile
+		if u.Scheme == "folder" {
+			s.open = runFolder
+		}
+	case "exec":
+		args, err := command(u, m.Programs)
+		if err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
+		s.open = runExec(args)
+	case "stdin":
+		s.open = runStdin(os.Stdin)
 	default:
-		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("scheme %q is not one of udp, rtp, srt, http, https, file", u.Scheme))
+		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("scheme %q is not one of udp, rtp, srt, http, https, file, folder, exec, stdin", u.Scheme))
 	}
 	return s, nil
 }
