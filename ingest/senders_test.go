@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tongxiang/internal/stream"
 )
 
 // encode is what ffmpeg sends as a transport stream: half a second to begin with.
@@ -54,6 +56,16 @@ func TestSRTFromAnEncoderPlaysBothWays(t *testing.T) {
 	s = h.wait("listener", "live again", live)
 	if s.Attempts != 1 {
 		t.Errorf("the listener was closed in between: %d attempts", s.Attempts)
+	}
+	// A port can be bound once: that another channel plays from it proves that it is shared.
+	h.add(ChannelConfig{ID: "again", Source: to + "?mode=listener&" + secret})
+	h.wait("again", "live", live)
+	if err := h.channels.Remove("again"); err != nil {
+		t.Fatal(err)
+	}
+	h.follow("listener", stream.LabelVideo, atLeast(75))
+	if s, _ := h.channels.Get("listener"); s.Attempts != 1 || s.State != Live {
+		t.Errorf("it was disturbed: %+v", s)
 	}
 
 	// We call the encoder, which is there later than we are.

@@ -74,14 +74,14 @@ func playFile(ctx context.Context, path, converter string, out *source.Output, f
 	r := bufio.NewReaderSize(f, 64<<10)
 	head, _ := r.Peek(12) // a shorter file is no container
 	if !isContainer(head) {
-		return playOnce(ctx, r, out, feed)
+		return playOnce(ctx, r, new(pacer), out, feed)
 	}
 	if converter == "" {
 		return 0, source.Because(source.CauseUnplayable, fmt.Errorf("%s: ffmpeg is needed to play it", filepath.Base(path)))
 	}
 	total := int64(0)
 	err = child(ctx, remux(converter, path), func(r io.Reader) error {
-		n, err := playOnce(ctx, r, out, feed)
+		n, err := playOnce(ctx, r, new(pacer), out, feed)
 		total = n
 		if err == nil {
 			err = io.EOF
@@ -109,9 +109,9 @@ func remux(converter, path string) []string {
 	}
 }
 
-// playOnce plays a file from where it stands to its end and returns how long it is.
-func playOnce(ctx context.Context, f io.Reader, out *source.Output, feed feeder) (int64, error) {
-	var p pacer
+// playOnce plays a file from where it stands to its end, at the pace of p, and
+// returns how long it is.
+func playOnce(ctx context.Context, f io.Reader, p *pacer, out *source.Output, feed feeder) (int64, error) {
 	buf := make([]byte, filePiece)
 	total := int64(0)
 	for {

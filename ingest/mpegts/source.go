@@ -34,7 +34,7 @@ func New(u *url.URL, program int) (*Source, error) { return new(Muxes).New(u, pr
 //	udp://[interface@]host:port?interface=eth0&source=10.0.0.1   a group to join, or an address to listen at
 //	rtp://…                                                       the same, with RTP headers
 //	srt://host:port?mode=caller&passphrase=…                      a link with retransmissions; see ingest/srt
-//	http://… https://…                                            a stream of any length
+//	http://… https://…                                            a stream of any length, or HLS
 //	file:///path?loop=0                                           played at its own pace, again and again
 //	folder:///path                                                its files, one after another by name
 //	exec:name?parameter=value                                     what a declared program writes
@@ -60,6 +60,9 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 		}
 		s.open = runSRT(a)
 	case "http", "https":
+		if _, _, err := bandwidth(u); err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
 		s.open = runHTTP
 	case "file", "folder":
 		if Path(u) == "" {
