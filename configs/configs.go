@@ -21,6 +21,7 @@ type Config struct {
 	Recorder  Recorder  `yaml:"recorder"`
 	Transcode Transcode `yaml:"transcode"`
 	Demo      Demo      `yaml:"demo"`
+	Ingest    Ingest    `yaml:"ingest"`
 	Channels  []Channel `yaml:"channels"`
 }
 
@@ -79,13 +80,30 @@ type Demo struct {
 	Target string `yaml:"target"`
 }
 
+// Ingest is how sources are received.
+type Ingest struct {
+	// Programs are what a source may start: exec:NAME?parameter=value. Nothing else
+	// is ever run, whoever may add channels. Default: none.
+	Programs []Program `yaml:"programs"`
+}
+
+// Program is a tuner program that writes a transport stream to its standard output.
+type Program struct {
+	// Name is what sources call it.
+	Name string `yaml:"name"`
+	// Command is the program and its arguments. An argument in braces, {channel},
+	// is a parameter of the source's address.
+	Command []string `yaml:"command"`
+}
+
 // Channel is a source that kiosks and pages can watch.
 type Channel struct {
 	// ID is its name in addresses: letters, digits, dot, dash and underscore.
 	ID string `yaml:"id"`
 	// Name is what people see.
 	Name string `yaml:"name"`
-	// Source is a URL: udp, rtp, http, https, file, rtsp or rtsps.
+	// Source is a URL: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp or
+	// rtsps; see docs/sources.md.
 	Source string `yaml:"source"`
 	// Program is the MPEG-TS program number; 0: the first that plays.
 	Program int `yaml:"program"`

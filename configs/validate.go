@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ import (
 )
 
 // schemes are the kinds of source that a channel may have.
-var schemes = []string{"udp", "rtp", "http", "https", "file", "rtsp", "rtsps"}
+var schemes = []string{"udp", "rtp", "srt", "http", "https", "file", "folder", "exec", "stdin", "rtsp", "rtsps"}
 
 // Validate returns what is wrong with values, alone and together.
 func (c Config) Validate() Problems {
@@ -47,7 +48,8 @@ func (c Config) Validate() Problems {
 	if c.Transcode.Max < 0 {
 		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)
 	}
-	v.channels(c.Channels)
+	v.programs(c.Ingest.Programs)
+	v.channels(c.Channels, c.Ingest.Programs)
 	return v.problems
 }
 
@@ -94,7 +96,35 @@ func (v *validator) listen(proto, key, addr string, mayBeEmpty bool) {
 	v.taken[at] = key
 }
 
-func (v *validator) channels(list []Channel) {
+// programs checks the tuner programs. An argument in braces stands for a parameter;
+// the program itself cannot be one.
+func (v *validator) programs(list []Program) {
+	seen := map[string]int{}
+	for i, p := range list {
+		key := fmt.Sprintf("ingest.programs[%d]", i)
+		if err := stream.CheckID(p.Name); err != nil {
+			v.add(key+".name", "is %q, want 1 to 64 letters, digits, dots, dashes or underscores", p.Name)
+		} else if first, twice := seen[p.Name]; twice {
+			v.add(key+".name", "%q is also the name of ingest.programs[%d]", p.Name, first)
+		} else {
+			seen[p.Name] = i
+		}
+		if len(p.Command) == 0 || p.Command[0] == "" || strings.HasPrefix(p.Command[0], "{") {
+			v.add(key+".command", "wants the program first, then its arguments")
+			continue
+		}
+		for j, arg := range p.Command[1:] {
+			if strings.ContainsAny(arg, "{}") && !wholeParameter.MatchString(arg) {
+				v.add(fmt.Sprintf("%s.command[%d]", key, j+1), "is %q: a parameter such as {channel} is a whole argument", arg)
+			}
+		}
+	}
+}
+
+// wholeParameter is an argument that a channel's address fills in.
+var wholeParameter = regexp.MustCompile(`^\{[A-Za-z0-9_-]+\}$`)
+
+func (v *validator) channels(list []Channel, programs []Program) {
 	seen := map[string]int{}
 	for i, ch := range list {
 		key := fmt.Sprintf("channels[%d]", i)
@@ -111,11 +141,11 @@ func (v *validator) channels(list []Channel) {
 		if ch.Program < 0 || ch.Program > 0xFFFF {
 			v.add(key+".program", "is %d, want 0 to 65535", ch.Program)
 		}
-		if err := CheckSource(ch.Source); err != nil {
+		if err := CheckSource(ch.Source, programs); err != nil {
 			v.add(key+".source", "%v", err)
 		}
 		for j, b := range ch.Backup {
-			if err := CheckSource(b); err != nil {
+			if err := CheckSource(b, programs); err != nil {
 				v.add(fmt.Sprintf("%s.backup[%d]", key, j), "%v", err)
 			}
 		}
@@ -124,18 +154,32 @@ func (v *validator) channels(list []Channel) {
 
 // CheckSource reports what is wrong with a channel's URL. The password in it, if
 // any, is not in the error.
-func CheckSource(source string) error {
+func CheckSource(source string, programs []Program) error {
 	u, err := url.Parse(source)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("is not a URL")
-	case !slices.Contains(schemes, u.Scheme):
+	}
+	if !slices.Contains(schemes, u.Scheme) {
 		return fmt.Errorf("has the scheme %q, want one of %s", u.Scheme, strings.Join(schemes, ", "))
-	case u.Scheme == "file" && u.Path == "":
-		return fmt.Errorf("names no file")
-	case u.Scheme != "file" && u.Host == "":
+	}
+	switch u.Scheme {
+	case "stdin":
+		return nil
+	case "exec":
+		if !slices.ContainsFunc(programs, func(p Program) bool { return p.Name == u.Opaque }) {
+			return fmt.Errorf("names the program %q, which is not in ingest.programs", u.Opaque)
+		}
+		return nil
+	case "file", "folder":
+		if u.Path == "" && u.Opaque == "" {
+			return fmt.Errorf("names no %s", u.Scheme)
+		}
+		return nil
+	}
+	switch {
+	case u.Host == "":
 		return fmt.Errorf("names no host")
-	case (u.Scheme == "udp" || u.Scheme == "rtp") && u.Port() == "":
+	case (u.Scheme == "udp" || u.Scheme == "rtp" || u.Scheme == "srt") && u.Port() == "":
 		return fmt.Errorf("names no port")
 	}
 	return nil

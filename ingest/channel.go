@@ -188,7 +188,7 @@ func (w *watcher) look() source.Cause {
 	now := c.clock.Now()
 	v := watch(pulse{
 		now: now, began: w.began, bytes: c.out.LastBytes(), media: c.out.LastMedia(),
-		unplayable: c.unplayable(), backup: w.backup,
+		unplayable: c.unplayable(), backup: w.backup, waiting: c.waiting(),
 	})
 	if w.counted == 0 {
 		w.counted, w.bytes = now, c.out.Bytes()
@@ -206,14 +206,18 @@ func (w *watcher) look() source.Cause {
 	return source.CauseNone
 }
 
-// reasonOf returns the sentence for a verdict: what the streams say where they are the cause.
+// reasonOf returns the sentence for a verdict: what the streams or the source say
+// where they know better.
 func (c *channel) reasonOf(v verdict) Reason {
-	if v.cause == source.CauseUnplayable {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.playable == Unplayable {
-			return c.playReason
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case v.cause == source.CauseUnplayable && c.playable == Unplayable:
+		return c.playReason
+	case v.cause == source.CauseNoPackets && c.report.Cause != source.CauseNone:
+		r := reasonFor(c.report.Cause)
+		r.Detail = c.report.Detail
+		return r
 	}
 	return reasonFor(v.cause)
 }
@@ -278,6 +282,12 @@ func (c *channel) unplayable() bool {
 	return c.playable == Unplayable
 }
 
+func (c *channel) waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.report.Waiting
+}
+
 func (c *channel) hasPlayed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -296,7 +306,7 @@ func (c *channel) address(i int) string {
 	if err != nil {
 		return ""
 	}
-	return u.Redacted()
+	return source.Redact(u)
 }
 
 func (c *channel) status() Status {

@@ -39,7 +39,7 @@ var (
 type ChannelConfig struct {
 	ID   string
 	Name string
-	// Source is an address: udp, rtp, http, https, file, rtsp or rtsps.
+	// Source is an address; see docs/sources.md and [Schemes].
 	Source string
 	// Program is the program_number in a transport stream; 0: the first that can be played.
 	Program int
@@ -51,12 +51,13 @@ type ChannelConfig struct {
 type Opener func(u *url.URL, program int) (source.Source, error)
 
 // Schemes returns the protocols that are built in, by URL scheme.
-func Schemes() map[string]Opener {
-	muxes := new(mpegts.Muxes) // what several channels take from is read once
+func Schemes(o Options) map[string]Opener {
+	// What several channels take from is read once.
+	muxes := &mpegts.Muxes{Programs: o.Programs, FFmpeg: o.FFmpeg}
 	ts := func(u *url.URL, program int) (source.Source, error) { return muxes.New(u, program) }
 	camera := func(u *url.URL, _ int) (source.Source, error) { return rtsp.New(u) }
 	return map[string]Opener{
-		"udp": ts, "rtp": ts, "http": ts, "https": ts, "file": ts,
+		"udp": ts, "rtp": ts, "srt": ts, "http": ts, "https": ts, "file": ts, "folder": ts, "exec": ts, "stdin": ts,
 		"rtsp": camera, "rtsps": camera,
 	}
 }
@@ -65,6 +66,10 @@ func Schemes() map[string]Opener {
 type Options struct {
 	// Schemes replaces the built-in protocols; nil: [Schemes].
 	Schemes map[string]Opener
+	// Programs are the tuner programs that exec: addresses may name, with their arguments.
+	Programs map[string][]string
+	// FFmpeg plays files that are no transport streams; empty: they are not played.
+	FFmpeg string
 }
 
 // Channels runs the channels. It is safe for concurrent use.
@@ -82,7 +87,7 @@ type Channels struct {
 // NewChannels returns an empty set of channels that publish to hub.
 func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options) *Channels {
 	if o.Schemes == nil {
-		o.Schemes = Schemes()
+		o.Schemes = Schemes(o)
 	}
 	return &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes}
 }
@@ -96,7 +101,7 @@ func (c *Channels) open(address string, program int) (source.Source, error) {
 	}
 	f := c.schemes[u.Scheme]
 	if f == nil {
-		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("no protocol for %q", u.Redacted()))
+		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("no protocol for %q", source.Redact(u)))
 	}
 	return f(u, program)
 }

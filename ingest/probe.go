@@ -54,7 +54,7 @@ func Probe(ctx context.Context, address string) (*core.Report, error) {
 		if ctx.Err() != nil {
 			err = source.Because(source.CauseNoPackets, errors.New("nothing arrived"))
 		}
-		return nil, fmt.Errorf("probe %s: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("probe %s: %w", source.Redact(u), err)
 	}
 	p.Flush()
 	return p.Report(judgeService), nil
@@ -116,7 +116,7 @@ func probeTracks(ctx context.Context, u *url.URL) (*core.Report, error) {
 		if ctx.Err() != nil {
 			err = source.Because(source.CauseNoPackets, errors.New("nothing arrived"))
 		}
-		return nil, fmt.Errorf("probe %s: %w", u.Redacted(), err)
+		return nil, fmt.Errorf("probe %s: %w", source.Redact(u), err)
 	}
 	seconds := time.Since(began).Seconds()
 	mu.Lock()

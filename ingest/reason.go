@@ -26,6 +26,8 @@ func reasonFor(c source.Cause) Reason {
 		r.EN, r.ZH = "The source refused the request. Trying again.", "信号源拒绝了请求，正在重试。"
 	case source.CauseCredentials:
 		r.EN, r.ZH = "The source wants another user name or password.", "信号源的用户名或密码不正确。"
+	case source.CausePassphrase:
+		r.EN, r.ZH = "The passphrase of the encrypted link is wrong or missing.", "加密链路的密码短语不正确或缺失。"
 	case source.CauseNotFound:
 		r.EN, r.ZH = "The source does not have this stream or file.", "信号源上没有这个节目或文件。"
 	case source.CauseNoPackets:

@@ -17,6 +17,10 @@ func TestWatchJudgesByTimeAlone(t *testing.T) {
 		p.backup, p.unplayable = backup, unplayable
 		return p
 	}
+	waits := func(p pulse, backup bool) pulse {
+		p.waiting, p.backup = true, backup
+		return p
+	}
 	for name, tc := range map[string]struct {
 		in   pulse
 		want verdict
@@ -33,6 +37,9 @@ func TestWatchJudgesByTimeAlone(t *testing.T) {
 		"media 2 s ago, bytes arrive":            {at(107, 106.9, 105), verdict{Lost, source.CauseNoMedia, false}},
 		"media 2 s ago, there is a backup":       {with(at(107, 105, 105), true, false), verdict{Lost, source.CauseNoPackets, true}},
 		"media 10 s ago":                         {at(115, 105, 105), verdict{Lost, source.CauseNoPackets, true}},
+		"nothing for a minute, but it waits":     {waits(at(160, 0, 0), false), verdict{Lost, source.CauseNoPackets, false}},
+		"the sender left, it waits":              {waits(at(160, 105, 105), false), verdict{Lost, source.CauseNoPackets, false}},
+		"it waits, there is a backup":            {waits(at(105, 0, 0), true), verdict{Lost, source.CauseNoPackets, true}},
 		"scrambled":                              {with(at(101, 100.9, 0), false, true), verdict{Refused, source.CauseUnplayable, false}},
 		"scrambled for long":                     {with(at(500, 499.9, 0), false, true), verdict{Refused, source.CauseUnplayable, false}},
 		"scrambled, there is a backup":           {with(at(105, 104.9, 0), true, true), verdict{Refused, source.CauseUnplayable, true}},

@@ -14,6 +14,12 @@ import (
 // programme of it: they are one source when their addresses are the same. The zero
 // value is ready. It is safe for concurrent use.
 type Muxes struct {
+	// Programs are the tuner programs that exec: addresses may name, each with its
+	// arguments. FFmpeg makes transport streams of other files; empty: such files
+	// are not played. Set before use.
+	Programs map[string][]string
+	FFmpeg   string
+
 	mu   sync.Mutex // guards open, and who is in a mux
 	open map[string]*mux
 }
@@ -35,6 +41,7 @@ type mux struct {
 	pcrOf     uint16 // whose clock is the pace of a file: the first that was seen
 	pcr       int64
 	clocked   bool
+	way       source.Link // what the transport said last
 }
 
 // run brings a programme in until ctx or the source ends.
@@ -131,11 +138,14 @@ func (x *mux) each(f func(*receiver)) {
 func (x *mux) add(out *source.Output, program int) *receiver {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	r := newReceiver(out, program, x.demux)
+	r := newReceiver(out, program, x.demux, &x.way)
 	r.now = x.now
 	x.receivers = append(x.receivers, r)
 	for _, s := range slices.Clone(x.demux.Services()) {
 		r.service(s)
+	}
+	if x.way.Waiting {
+		r.report()
 	}
 	return r
 }
@@ -200,6 +210,16 @@ func (x *mux) pace() (int64, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.pcr, x.clocked
+}
+
+// link implements feeder.
+func (x *mux) link(l source.Link) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.way = l
+	for _, r := range x.receivers {
+		r.report()
+	}
 }
 
 func (x *mux) reference(pid uint16, pcr int64, discontinuity bool) {

@@ -32,6 +32,7 @@ type receiver struct {
 	program int
 	resumed bool // an earlier source wrote before this one
 	demux   *core.Demuxer
+	way     *source.Link // of the mux
 	chosen  *core.Service
 	tracks  map[uint16]*trackState // by PID
 	clock   int64                  // newest reference of the chosen service
@@ -50,9 +51,9 @@ type trackState struct {
 	last   media.Time // DTS written
 }
 
-func newReceiver(out *source.Output, program int, demux *core.Demuxer) *receiver {
+func newReceiver(out *source.Output, program int, demux *core.Demuxer, way *source.Link) *receiver {
 	return &receiver{
-		out: out, program: program, demux: demux,
+		out: out, program: program, demux: demux, way: way,
 		tracks: make(map[uint16]*trackState), resumed: out.Latest() > 0,
 	}
 }
@@ -259,7 +260,10 @@ func (r *receiver) frame(st *core.Stream, f *media.Frame, t core.Times) {
 
 // report tells the channel what is there.
 func (r *receiver) report() {
-	rep := source.Report{Errors: counts(r.demux.Stats()), Program: r.program}
+	rep := source.Report{
+		Errors: counts(r.demux.Stats(), r.way.Errors), Program: r.program,
+		Waiting: r.way.Waiting, Cause: r.way.Cause, Detail: r.way.Detail,
+	}
 	if s := r.chosen; s != nil {
 		rep.Service, rep.Provider, rep.Program = s.Name, s.Provider, int(s.ID)
 		rep.Streams = Streams(s)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync/atomic"
 
 	"tongxiang/internal/media"
@@ -94,6 +95,23 @@ type Report struct {
 	Streams  []Stream // pictures and sounds; others are left out
 	// Errors are the source's own counts of what went wrong so far, by name.
 	Errors map[string]uint64
+	// Waiting, Cause and Detail are those of [Link].
+	Waiting bool
+	Cause   Cause
+	Detail  string
+}
+
+// Link is what a transport says of the way to its sender.
+type Link struct {
+	// Errors are the link's own counts of what went wrong so far, by name.
+	Errors map[string]uint64
+	// Waiting: the source is open and its sender comes when it likes. To open it
+	// anew would only close the door for a while.
+	Waiting bool
+	// Cause and Detail say why nothing arrives, where the source knows: a sender
+	// that was refused, files that cannot be played.
+	Cause  Cause
+	Detail string
 }
 
 // Stream is one picture or sound of a source.
@@ -103,6 +121,17 @@ type Stream struct {
 	Published bool // it is a track of the channel
 	Scrambled bool
 	PID       int
+}
+
+// Redact returns an address for people and logs: without its password, and without
+// the passphrase of an SRT link.
+func Redact(u *url.URL) string {
+	safe := *u
+	if q := u.Query(); q.Has("passphrase") {
+		q.Set("passphrase", "xxxxx")
+		safe.RawQuery = q.Encode()
+	}
+	return safe.Redacted()
 }
 
 // Cause is the stable code of why a source does not play.
@@ -115,6 +144,7 @@ const (
 	CauseUnreachable Cause = "source_unreachable"
 	CauseRefused     Cause = "source_refused"     // the other side answered with an error
 	CauseCredentials Cause = "source_credentials" // user name or password
+	CausePassphrase  Cause = "source_passphrase"  // of an encrypted link
 	CauseNotFound    Cause = "source_not_found"   // no such file, path or programme
 	CauseNoPackets   Cause = "no_packets"         // nothing arrives
 	CauseNoMedia     Cause = "no_media"           // bytes arrive, but no picture and no sound

@@ -31,7 +31,7 @@ var rules = []struct {
 	{"internal/store", nil, "the store holds rows and decides nothing"},
 	{"internal/auth", []string{"internal/store", "internal/apierr", "internal/stream"}, "accounts know the store and the names of streams, not the media in them"},
 	{"signaling/meeting", nil, "meeting rules are pure: no I/O, no media"},
-	{"ingest", []string{"internal/stream", "internal/media", "internal/mpegts", "ingest", "internal/retry", "internal/apierr"}, "an edge knows the hub and its own tools, no other edge"},
+	{"ingest", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/ffmpeg", "ingest", "internal/retry", "internal/apierr"}, "an edge knows the hub and its own tools (tuner programs are children), no other edge"},
 	{"sfu/transport", nil, "the transport knows peers and packets, not what is in them"},
 	{"sfu", []string{"internal/stream", "internal/media", "internal/apierr", "sfu"}, "an edge knows the hub and its own tools, no other edge"},
 	{"recorder", []string{"internal/stream", "internal/media", "internal/store", "internal/apierr", "internal/mpegts", "internal/playout/feed", "internal/playout/fmp4", "recorder"}, "an edge knows the hub and its own tools, no other edge"},

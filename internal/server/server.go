@@ -102,7 +102,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
-	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{})
+	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingestOptions(cfg))
 	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
 		return s, err
 	}
