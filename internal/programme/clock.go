@@ -39,11 +39,8 @@ func (c *sourceClock) follow(p *media.Packet) {
 		return
 	}
 	d := p.Arrival - int64(p.Time)
-	if !c.begun || d-c.offset > clockStep || c.offset-d > clockStep {
-		*c = sourceClock{begun: true, offset: d, since: p.Arrival, slewed: p.Arrival}
-		for i := range c.parts {
-			c.parts[i] = d
-		}
+	if !c.begun || c.offset-d > clockStep { // nothing can be here before it was sent
+		c.step(d, p.Arrival)
 		return
 	}
 	if p.Arrival-c.since > clockWindow {
@@ -55,9 +52,20 @@ func (c *sourceClock) follow(p *media.Packet) {
 	for _, x := range c.parts[1:] {
 		target = min(target, x)
 	}
+	if target-c.offset > clockStep { // all of a window is late: that is no stall
+		c.step(target, p.Arrival)
+		return
+	}
 	if most := (p.Arrival - c.slewed) / clockRateLimit; most > 0 {
 		c.offset += max(-most, min(most, target-c.offset))
 		c.slewed = p.Arrival
+	}
+}
+
+func (c *sourceClock) step(offset, now int64) {
+	*c = sourceClock{begun: true, offset: offset, since: now, slewed: now}
+	for i := range c.parts {
+		c.parts[i] = offset
 	}
 }
 
