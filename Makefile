@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run test lint build web bench bench-fanout bench-sfu bench-sources bench-captures bench-e2e e2e clean
+.PHONY: help run test lint build web bench bench-fanout bench-sfu bench-hour bench-sources bench-captures bench-e2e e2e clean
 
 help:            ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,6 +37,10 @@ bench-fanout:    ## the fan-out comparison of ADR 0002
 
 bench-sfu:       ## the media path against its targets; appends to docs/bench/sfu.md (ARGS='-runs 3')
 	@scripts/bench-sfu.sh $(ARGS)
+
+bench-hour:      ## a meeting of an hour: is its recording in time, does it click? (ARGS='-length 10m')
+	@scripts/install.sh test
+	@$(GO) run ./bench/hour -commit "commit $$(git rev-parse --short HEAD)" -out docs/bench/programme.md $(ARGS)
 
 bench-sources:   ## how channels bear a source that vanishes for 30 s
 	@scripts/install.sh test

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -98,7 +99,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, fmt.Errorf("webrtc: %w", err)
 	}
 	s.rooms = &rooms{engine: s.engine, open: map[string]*roomMedia{}}
-	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers}, s.hub, clock, log.With("part", "programme"))
+	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers, FFmpeg: s.mixer()}, s.hub, clock, log.With("part", "programme"))
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
@@ -179,7 +180,17 @@ func (s *Server) buildHandler() error {
 
 // features says what this node can do, for pages and scripts.
 func (s *Server) features() map[string]bool {
-	return map[string]bool{"ffmpeg": s.changer.Available(), "https": s.https != nil}
+	return map[string]bool{"ffmpeg": s.changer.Available(), "https": s.https != nil, "mixer": s.mixer() != ""}
+}
+
+// mixer returns the program that encodes the sound of programmes; empty when it is
+// not installed, and a programme has the dominant speaker's sound.
+func (s *Server) mixer() string {
+	path, err := exec.LookPath(s.cfg.Transcode.FFmpeg)
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // shutdownPatience is how long requests may take after the end was asked for. The
