@@ -170,8 +170,11 @@ func (m *CBR) Stats() Stats {
 }
 
 // Resume says that packets were not sent for a while: the clock goes on d later,
-// and the receiver is told.
-func (m *CBR) Resume(d time.Duration) { m.jump(m.now + stcOf(d)) }
+// and the receiver is told. What waited is dropped.
+func (m *CBR) Resume(d time.Duration) {
+	m.forget()
+	m.jump(m.now + stcOf(d))
+}
 
 // Push takes the next frame of a track, by its index in the formats. Frames of a
 // track come in decode order. lost says that frames before it are missing. It
@@ -256,6 +259,13 @@ func (m *CBR) strayed(l *lane) bool {
 // come. What waits has times of the old one: what is under way is finished, the rest
 // dropped.
 func (m *CBR) renew(at stc) {
+	m.forget()
+	m.jump(at - m.delay)
+	m.renewed = m.now
+}
+
+// forget drops what waits and is not under way.
+func (m *CBR) forget() {
 	for _, l := range m.lanes {
 		keep := 0
 		if l.begun {
@@ -271,8 +281,6 @@ func (m *CBR) renew(at stc) {
 		l.timed, l.strayed = false, false
 		l.waiting = l.picture()
 	}
-	m.jump(at - m.delay)
-	m.renewed = m.now
 }
 
 // jump moves the clock.
