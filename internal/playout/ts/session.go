@@ -48,19 +48,19 @@ var (
 )
 
 func newSession(s *Server, name stream.Name) *session {
-	title, provider := string(name), ""
-	if s.cfg.Describe != nil {
-		title, provider = s.cfg.Describe(name)
-	}
 	return &session{
-		server: s, name: name, ring: stream.NewRing[chunk](keepChunks), ended: make(chan struct{}),
-		mux: NewVBR(Service{Name: title, Provider: provider}), heard: s.clock.Now(),
+		server: s, name: name, ring: stream.NewRing[chunk](keepChunks), ended: make(chan struct{}), heard: s.clock.Now(),
 	}
 }
 
 // run multiplexes the stream until ctx ends, nobody reads any more, or the source has
 // been away too long.
 func (x *session) run(ctx context.Context) error {
+	title, provider := string(x.name), ""
+	if x.server.cfg.Describe != nil {
+		title, provider = x.server.cfg.Describe(x.name)
+	}
+	x.mux = NewVBR(Service{Name: title, Provider: provider})
 	for {
 		name, err := x.resolve(ctx)
 		if err != nil {
