@@ -278,7 +278,7 @@ func (m *CBR) forget() {
 			l.queue = l.queue[:last]
 			m.drops[Discontinuity]++
 		}
-		l.timed, l.strayed = false, false
+		l.timed, l.strayed, l.opens = false, false, always
 		l.waiting = l.picture()
 	}
 }
@@ -303,6 +303,7 @@ func (m *CBR) jump(to stc) {
 		t.due += by
 	}
 	for _, l := range m.lanes {
+		l.opens = always
 		l.transport.empty += by
 		l.decoder.clear()
 		if l.begun {

@@ -2,6 +2,7 @@ package ts
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -44,6 +45,7 @@ func TestEveryStreamComesOutWholeAndOnTime(t *testing.T) {
 				t.Errorf("service %+v", v)
 			}
 			onTime(t, out, m.Rate(), s)
+			buffered(t, out, m.Rate(), s)
 			same(t, out, s)
 		})
 	}
@@ -113,6 +115,75 @@ func onTime(t *testing.T, out []byte, rate int64, s sequence) {
 	}
 	if worst > 1 {
 		t.Errorf("PCR off by %d ticks of 37 ns", worst)
+	}
+}
+
+// buffered checks the main buffers of sound (ISO/IEC 13818-1 2.4.2.3, TS 101 154 6.2.1)
+// by what arrives and what is decoded, without the multiplexer's own model.
+func buffered(t *testing.T, out []byte, rate int64, s sequence) {
+	t.Helper()
+	all := places(t, out)
+	first := slices.IndexFunc(all, func(p place) bool { return p.broken })
+	zero := all[first]
+	for track, f := range s.formats {
+		if f.Codec.Kind() != media.Audio {
+			continue
+		}
+		c, err := newCoding(f, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type change struct {
+			at    int64
+			bytes int
+		}
+		var changes []change
+		for _, x := range s.frames {
+			if x.track != track {
+				continue
+			}
+			var p pes
+			pts, dts := times(x.frame)
+			if err := c.fill(&p, x.frame, pts, dts); err != nil {
+				t.Fatal(err)
+			}
+			// The first unit takes the PES header with it.
+			rest := p.size
+			each := p.size / p.units
+			for i := range p.units {
+				n := each
+				if i == p.units-1 {
+					n = rest
+				}
+				rest -= n
+				// The clock of the file begins where the first PCR is.
+				at := (dts*stcTick90-zero.pcr)%(wrap90*stcTick90) + int64(i)*int64(c.unitTime)
+				if at < -(wrap90*stcTick90)/2 {
+					at += wrap90 * stcTick90
+				} else if at > wrap90*stcTick90/2 {
+					at -= wrap90 * stcTick90
+				}
+				changes = append(changes, change{at, -n})
+			}
+		}
+		pid := uint16(defaultPID + 16 + track - 1)
+		for _, p := range all[first:] {
+			if p.pid == pid && p.hasPayload {
+				changes = append(changes, change{int64(p.index-zero.index) * packetSize * 8 * stcRate / rate, p.payload})
+			}
+		}
+		slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(a.at, b.at) })
+		limit, fill, most := 3584+payloadSize, 0, 0
+		if f.Codec == media.AC3 || f.Codec == media.EAC3 {
+			limit = 5696 + payloadSize
+		}
+		for _, c := range changes {
+			fill += c.bytes
+			most = max(most, fill)
+		}
+		if most > limit {
+			t.Errorf("%s: %d bytes wait, the buffer has %d", f.Codec, most, limit)
+		}
 	}
 }
 

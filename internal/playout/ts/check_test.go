@@ -201,6 +201,7 @@ type place struct {
 	broken     bool
 	dts        int64 // of a PES header that begins here; -1: none
 	hasPayload bool
+	payload    int
 }
 
 func places(t *testing.T, b []byte) []place {
@@ -222,6 +223,9 @@ func places(t *testing.T, b []byte) []place {
 					x.pcr = base*300 + int64(p[10]&1)<<8 + int64(p[11])
 				}
 			}
+		}
+		if x.hasPayload {
+			x.payload = packetSize - at
 		}
 		if body := p[at:]; x.start && len(body) > 19 && body[0] == 0 && body[1] == 0 && body[2] == 1 {
 			from := body[9:14]

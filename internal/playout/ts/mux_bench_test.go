@@ -4,12 +4,18 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/asticode/go-astits"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/mpegts"
+	"tongxiang/internal/playout/playtest"
 )
 
 // benchStream is four seconds of a picture of 6 Mbit/s and two sounds.
@@ -18,8 +24,9 @@ func benchStream() sequence {
 }
 
 // BenchmarkMultiplex measures nanoseconds a packet on the same frames: ours at a
-// constant rate (null packets counted too) and at the frames' own, and go-astits'
-// multiplexer, which has no constant rate. The bytes go nowhere.
+// constant rate (null packets counted too) and at the frames' own, go-astits'
+// multiplexer, which has no constant rate, and ffmpeg's with one (processor time of
+// a remux less that of reading alone). The bytes go nowhere.
 func BenchmarkMultiplex(b *testing.B) {
 	s := benchStream()
 	length := int64(5 * stcRate)
@@ -112,6 +119,39 @@ func BenchmarkMultiplex(b *testing.B) {
 			}
 		}
 		perPacket(b, uint64(out.n/packetSize))
+	})
+	b.Run("ffmpeg", func(b *testing.B) {
+		playtest.Tools(b)
+		v := NewVBR(Service{})
+		if err := v.SetTracks(s.formats); err != nil {
+			b.Fatal(err)
+		}
+		const rounds = 60
+		var data []byte
+		for n := range rounds {
+			for _, x := range s.frames {
+				data, _ = v.Append(data, x.track, shifted(x.frame, n), false)
+			}
+		}
+		name := filepath.Join(b.TempDir(), "in.ts")
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			b.Fatal(err)
+		}
+		rate := automatic(s.need(stcOf(DefaultDelay)))
+		cpu := func(args ...string) time.Duration {
+			cmd := exec.CommandContext(b.Context(), "ffmpeg", append([]string{"-nostdin", "-v", "quiet", "-i", name, "-map", "0", "-c", "copy"}, args...)...)
+			if err := cmd.Run(); err != nil {
+				b.Fatalf("ffmpeg %v: %v", args, err)
+			}
+			return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		}
+		packets := int64(rounds) * length * rate / stcRate / (packetSize * 8)
+		var spent time.Duration
+		for b.Loop() {
+			spent += cpu("-f", "mpegts", "-muxrate", strconv.FormatInt(rate, 10), "-y", "/dev/null") - cpu("-f", "null", "-")
+		}
+		b.ReportMetric(float64(spent.Nanoseconds())/float64(packets)/float64(b.N), "ns/packet")
+		b.ReportMetric(0, "ns/op")
 	})
 }
 

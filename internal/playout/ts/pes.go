@@ -85,6 +85,12 @@ func packetsOf(size int) int { return (size + payloadSize - 1) / payloadSize }
 
 const payloadSize = packetSize - 4
 
+// never is beyond every time, always before.
+const (
+	never  = stc(1) << 62
+	always = -never
+)
+
 // lane is one elementary stream with its queue.
 type lane struct {
 	coding
@@ -94,6 +100,7 @@ type lane struct {
 	queue []*pes // oldest first; queue[0] may be under way
 	free  []*pes
 	begun bool // something of queue[0] is sent
+	opens stc  // before then nothing of queue[0] may be sent; [never] when there is none
 	bytes int  // in the queue
 
 	waiting bool // for a sync point
@@ -125,6 +132,9 @@ func (l *lane) give(p *pes) {
 }
 
 func (l *lane) push(p *pes) {
+	if len(l.queue) == 0 {
+		l.opens = always
+	}
 	l.queue = append(l.queue, p)
 	l.bytes += p.size
 }
@@ -135,7 +145,7 @@ func (l *lane) shift() {
 	l.bytes -= p.size
 	// Few wait, so moving them is cheaper than a ring's arithmetic for each packet.
 	l.queue = l.queue[:copy(l.queue, l.queue[1:])]
-	l.begun = false
+	l.begun, l.opens = false, always
 	l.give(p)
 }
 

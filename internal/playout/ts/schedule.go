@@ -96,7 +96,7 @@ func (m *CBR) pick(now stc) *lane {
 	for {
 		var best *lane
 		for _, l := range m.lanes {
-			if len(l.queue) == 0 || best != nil && l.queue[0].decode >= best.queue[0].decode || !m.open(l, now) {
+			if now < l.opens || len(l.queue) == 0 || best != nil && l.queue[0].decode >= best.queue[0].decode || !m.open(l, now) {
 				continue
 			}
 			best = l
@@ -107,17 +107,32 @@ func (m *CBR) pick(now stc) *lane {
 	}
 }
 
-// open reports whether a lane has something that its receiver can take now.
+// open reports whether a lane has something that its receiver can take now. Where it
+// has not, it leaves in the lane when to look again.
 func (m *CBR) open(l *lane, now stc) bool {
-	if len(l.queue) == 0 || !l.transport.ready(now) {
+	if now < l.opens {
+		return false
+	}
+	if len(l.queue) == 0 {
+		l.opens = never
 		return false
 	}
 	p := l.queue[0]
-	if ahead := p.decode - now; ahead > maxAhead || ahead > soundAhead && !l.picture() {
+	bound := stc(maxAhead)
+	if !l.picture() {
+		bound = soundAhead
+	}
+	if l.opens = max(p.decode-bound, l.transport.opens()); l.opens > now {
 		return false
 	}
 	// What is larger than the whole buffer goes when nothing else is there.
-	return l.decoder.room(now, payloadSize) || p.size > l.decoder.size && (l.begun || l.decoder.n == 0)
+	if l.decoder.room(now, payloadSize) || p.size > l.decoder.size && (l.begun || l.decoder.n == 0) {
+		return true
+	}
+	if l.decoder.n > 0 {
+		l.opens = l.decoder.wait[l.decoder.head].at
+	}
+	return false
 }
 
 // timely reports whether the access unit at the head of a lane will be there in
@@ -161,6 +176,7 @@ func (m *CBR) send(b []byte, l *lane, now stc, c *clock) {
 	}
 	l.decoder.enter(sent)
 	l.transport.take(now)
+	l.opens = always
 	if done && now > at {
 		m.late++
 	}

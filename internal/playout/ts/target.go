@@ -7,7 +7,7 @@ import "tongxiang/internal/media"
 // buffer of 512 bytes that leaks at a rate, and the buffer behind it that an access
 // unit leaves at its decode time. The multiplexing buffer between them is not told apart.
 
-// bucket is a transport buffer: ready says whether one more packet fits.
+// bucket is a transport buffer: opens says when one more packet fits.
 type bucket struct {
 	empty stc // when it will have leaked out
 	cost  stc // time to leak one packet; 0: no limit
@@ -21,7 +21,7 @@ func (b *bucket) set(rate int64) {
 	b.limit = stc((size - packetSize) * 8 * stcRate / rate)
 }
 
-func (b *bucket) ready(now stc) bool { return b.empty-now <= b.limit }
+func (b *bucket) opens() stc { return b.empty - b.limit }
 
 func (b *bucket) take(now stc) { b.empty = max(b.empty, now) + b.cost }
 
