@@ -423,3 +423,20 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsOnGoesOutWithTheStream(t *testing.T) {
+	t.Parallel()
+	x := newStation(t)
+	l := listen(t, false)
+	noon := time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC)
+	o := outputs(t, x, OutputsConfig{Guide: func(_ context.Context, name stream.Name, _ time.Time) (*Event, *Event) {
+		return &Event{ID: 1, Start: noon, Duration: time.Hour, Title: "午间新闻 " + name.String()}, nil
+	}})
+	o.mustAdd(t, OutputConfig{ID: "1", Stream: "channels/a", Address: "udp://" + l.conn.LocalAddr().String() + "?text=gb2312", Bitrate: 1_000_000})
+	eventually(t, "the event", func() bool {
+		p := mpegts.NewProber()
+		_, _ = p.Write(l.bytes())
+		r := p.Report(nil)
+		return len(r.Services) == 1 && r.Services[0].Now != nil && r.Services[0].Now.Title == "午间新闻 channels/a" && r.Services[0].Next == nil
+	})
+}

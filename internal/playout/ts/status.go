@@ -1,10 +1,12 @@
 package ts
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"tongxiang/internal/apierr"
 	"tongxiang/internal/playout/feed"
 )
 
@@ -105,4 +107,80 @@ func (o *output) numbers() map[string]uint64 {
 		put(name, n)
 	}
 	return out
+}
+
+// tell publishes the state.
+func (o *output) tell(now int64) {
+	o.weigh(now)
+	if e := o.events.Load(); e != nil && e != o.shown && o.mux != nil {
+		o.shown = e
+		o.mux.SetEvents(e[0], e[1])
+	}
+	old := o.status.Load()
+	s := &Status{OutputConfig: o.cfg, Since: old.Since, Needed: o.needed, Errors: o.numbers()}
+	s.State, s.Reason = o.state(now)
+	if s.State != old.State || s.Reason.Code != old.Reason.Code {
+		s.Since = time.Now()
+		o.log.Info("output is", "state", s.State, "reason", s.Reason.Code)
+	}
+	if o.mux != nil {
+		o.mux.SetWall(time.Now())
+		s.Rate, s.Packets = o.mux.Rate(), o.mux.packets
+		if d := now - o.toldAt; o.toldAt > 0 && d > 0 {
+			s.Now = int64(float64((s.Packets-o.told)*packetSize*8) / time.Duration(d).Seconds())
+		}
+		o.told, o.toldAt = s.Packets, now
+	}
+	o.status.Store(s)
+}
+
+func (o *output) state(now int64) (State, Why) {
+	switch {
+	case o.failure != nil:
+		return Failed, whyFailed(o.failure)
+	case o.heard != 0 && now-o.heard <= int64(awayAfter):
+		switch {
+		case o.mux == nil:
+			return Starting, whyMeasuring
+		case o.strained != 0 && now-o.strained < int64(strainedFor):
+			return Overloaded, whyOverloaded(max(o.needed, o.mux.Rate()), o.mux.Rate())
+		case o.refusal != nil && len(o.feed.Refused()) > 0:
+			return OnAir, whyRefused(o.refusal)
+		}
+		return OnAir, Why{}
+	}
+	why := whyNoStream
+	switch {
+	case o.refusal != nil:
+		why = whyRefused(o.refusal)
+	case o.feed == nil || !o.feed.Published():
+	case len(o.feed.Tracks()) == 0 && len(o.feed.Refused()) > 0:
+		why = whyUnplayable(o.feed.Refused())
+	default:
+		why = whySilent
+	}
+	switch {
+	case o.mux == nil:
+		return Starting, why
+	case o.addr.Stop:
+		return Stopped, why
+	}
+	return Idle, why
+}
+
+// whyRefused is why there is no rendition to send.
+func whyRefused(err error) Why {
+	e := apierr.As(err)
+	return Why{e.Code, e.EN, e.ZH}
+}
+
+// whyFailed is why the socket cannot be opened.
+func whyFailed(err error) Why {
+	var e *apierr.Error
+	if errors.As(err, &e) {
+		return Why{e.Code, e.EN, e.ZH}
+	}
+	return Why{
+		"output_socket_failed", "The output's socket could not be opened: " + err.Error() + ".", "无法打开输出套接字：" + err.Error() + "。",
+	}
 }
