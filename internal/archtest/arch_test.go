@@ -34,6 +34,7 @@ var rules = []struct {
 	{"ingest", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/ffmpeg", "ingest", "internal/retry", "internal/apierr"}, "an edge knows the hub and its own tools (tuner programs are children), no other edge"},
 	{"sfu/transport", nil, "the transport knows peers and packets, not what is in them"},
 	{"sfu", []string{"internal/stream", "internal/media", "internal/apierr", "sfu"}, "an edge knows the hub and its own tools, no other edge"},
+	{"recorder/schedule", nil, "what is recorded when is decided without I/O"},
 	{"recorder", []string{"internal/stream", "internal/media", "internal/store", "internal/apierr", "internal/mpegts", "internal/playout/feed", "internal/playout/fmp4", "recorder"}, "an edge knows the hub and its own tools, no other edge"},
 	{"signaling", []string{"signaling", "sfu", "internal/stream", "internal/media", "internal/apierr", "internal/store"}, "signaling drives the sfu; the recorder and the programme are reached through what signaling declares"},
 	{"internal/playout", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/apierr", "internal/playout"}, "an output knows the hub and its own tools"},
