@@ -47,6 +47,7 @@ type Server struct {
 	hub      *stream.Hub
 	channels *ingest.Channels
 	table    *channelTable
+	scans    *ingest.Scans
 	hls      *hls.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
@@ -106,6 +107,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
 		return s, err
 	}
+	s.scans = ingest.NewScans(s.channels, s.changer.Available)
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
@@ -162,7 +164,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Features: s.features,
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ws/", s.signaling.Handler())
@@ -251,6 +253,9 @@ func (s *Server) Close() error {
 	}
 	if s.hls != nil {
 		s.hls.Close()
+	}
+	if s.scans != nil {
+		s.scans.Close()
 	}
 	if s.channels != nil {
 		s.channels.Close()
