@@ -31,6 +31,7 @@ type Config struct {
 
 	Channels  Channels
 	Scans     Scans // nil: none
+	EPG       EPG   // nil: none
 	Recorder  Recorder
 	Meetings  Meetings
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -73,6 +74,9 @@ type ChannelState struct {
 	SwitchedFor string            // why
 	Attempts    int               // how often a source was started
 	Errors      map[string]uint64 // of the source in use, by name
+
+	ClockOffset *time.Duration // the server's clock minus the broadcaster's; nil: not known
+	Warnings    []Reason       // what somebody should look at, though it plays
 }
 
 // Source is one source of a channel as it is now.
@@ -164,6 +168,7 @@ func New(cfg Config) http.Handler {
 	s.meetings(a)
 	s.channels(a)
 	s.scans(a)
+	s.epg(a)
 	s.recordings(a, mux)
 	s.users(a)
 	s.kiosks(a)

@@ -23,6 +23,7 @@ import (
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
+	"tongxiang/internal/epg"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/programme"
@@ -48,6 +49,7 @@ type Server struct {
 	channels *ingest.Channels
 	table    *channelTable
 	scans    *ingest.Scans
+	epg      *epg.Service
 	hls      *hls.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
@@ -103,8 +105,11 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
-	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{})
-	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
+	if s.epg, err = epg.New(ctx, s.store, log.With("part", "epg")); err != nil {
+		return s, err
+	}
+	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{Guide: s.epg})
+	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store, s.epg.Forget); err != nil {
 		return s, err
 	}
 	s.scans = ingest.NewScans(s.channels, s.changer.Available)
@@ -164,7 +169,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Features: s.features,
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ws/", s.signaling.Handler())
@@ -262,6 +267,9 @@ func (s *Server) Close() error {
 	}
 	if s.hub != nil {
 		s.hub.Close()
+	}
+	if s.epg != nil {
+		s.epg.Close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
