@@ -87,9 +87,7 @@ func New(ctx context.Context, st *store.Store, log *slog.Logger) (*Service, erro
 		return nil, err
 	}
 	for _, e := range rows {
-		if g := s.guide(e.Channel); len(g.events) < maxEvents {
-			g.events[e.ID] = e
-		}
+		s.guide(e.Channel).load(e)
 	}
 	// It lives until Close, not as long as the call that makes it.
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -36,6 +36,7 @@ var (
 type guide struct {
 	channel string
 	events  map[int]store.EPGEvent
+	spans   map[int]span     // of the events: what each new one is compared with
 	dirty   map[int]struct{} // to be written
 	on      int              // id of the present event; -1: not known, -2: nothing is on
 	next    int              // of the following one; -1
@@ -52,7 +53,25 @@ func newGuide(channel string) *guide {
 }
 
 func (g *guide) clear() {
-	g.events, g.dirty, g.on, g.next = make(map[int]store.EPGEvent), make(map[int]struct{}), -1, -1
+	g.events, g.spans, g.dirty, g.on, g.next = make(map[int]store.EPGEvent), make(map[int]span), make(map[int]struct{}), -1, -1
+}
+
+// load takes what the store knows.
+func (g *guide) load(row store.EPGEvent) {
+	if len(g.events) < maxEvents {
+		g.events[row.ID], g.spans[row.ID] = row, spanOf(row)
+	}
+}
+
+// span is the place of an event, in microseconds of UTC.
+type span struct{ from, to int64 }
+
+func spanOf(e store.EPGEvent) span { return span{e.Start.UnixMicro(), e.End.UnixMicro()} }
+
+// covers reports whether two events lie in the same place by more than half of the
+// shorter one.
+func (a span) covers(b span) bool {
+	return 2*(min(a.to, b.to)-max(a.from, b.from)) > min(a.to-a.from, b.to-b.from)
 }
 
 // event takes an entry and returns what changed. The errors are errAbsurd and errFull.
@@ -86,14 +105,13 @@ func (g *guide) event(e mpegts.Event, schedule bool, now time.Time) ([]Change, e
 		return nil, errFull
 	}
 	var changes []Change
-	for _, o := range g.events {
-		if known && row.Start.Equal(was.Start) && row.End.Equal(was.End) {
-			break
-		}
-		// A broadcaster that plans anew, and another source of the same channel, may
-		// use other ids: what lies mostly in the new one's place is gone.
-		if o.ID != id && o.ID != g.on && overlap(o, row) {
-			changes = append(changes, g.remove(o))
+	if at := spanOf(row); !known || at != g.spans[id] {
+		for o, there := range g.spans {
+			// A broadcaster that plans anew, and another source of the same channel,
+			// may use other ids: what lies mostly in the new one's place is gone.
+			if o != id && o != g.on && there.covers(at) {
+				changes = append(changes, g.remove(g.events[o]))
+			}
 		}
 	}
 	row.Changed = now.UTC().Truncate(time.Microsecond)
@@ -112,23 +130,10 @@ func (g *guide) spend(now time.Time) bool {
 	return true
 }
 
-// overlap reports whether two events lie in the same place by more than half of the
-// shorter one.
-func overlap(a, b store.EPGEvent) bool {
-	from, to := a.Start, a.End
-	if b.Start.After(from) {
-		from = b.Start
-	}
-	if b.End.Before(to) {
-		to = b.End
-	}
-	return 2*to.Sub(from) > min(a.End.Sub(a.Start), b.End.Sub(b.Start))
-}
-
 // put keeps a row that is new or changed.
 func (g *guide) put(row store.EPGEvent) Change {
 	was, known := g.events[row.ID]
-	g.events[row.ID] = row
+	g.events[row.ID], g.spans[row.ID] = row, spanOf(row)
 	g.dirty[row.ID] = struct{}{}
 	if known {
 		return Change{Kind: Changed, Event: row, Before: was}
@@ -138,6 +143,7 @@ func (g *guide) put(row store.EPGEvent) Change {
 
 func (g *guide) remove(row store.EPGEvent) Change {
 	delete(g.events, row.ID)
+	delete(g.spans, row.ID)
 	delete(g.dirty, row.ID)
 	return Change{Kind: Removed, Event: row}
 }
@@ -196,6 +202,7 @@ func (g *guide) prune(before time.Time) {
 	for id, e := range g.events {
 		if _, waits := g.dirty[id]; !waits && e.End.Before(before) {
 			delete(g.events, id)
+			delete(g.spans, id)
 		}
 	}
 }
