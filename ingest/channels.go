@@ -54,7 +54,8 @@ type Opener func(u *url.URL, program int) (source.Source, error)
 func Schemes() map[string]Opener {
 	muxes := new(mpegts.Muxes) // what several channels take from is read once
 	ts := func(u *url.URL, program int) (source.Source, error) { return muxes.New(u, program) }
-	camera := func(u *url.URL, _ int) (source.Source, error) { return rtsp.New(u) }
+	cameras := new(rtsp.Quirks) // what was learned of one at an earlier connection
+	camera := func(u *url.URL, program int) (source.Source, error) { return cameras.New(u, program) }
 	return map[string]Opener{
 		"udp": ts, "rtp": ts, "http": ts, "https": ts, "file": ts,
 		"rtsp": camera, "rtsps": camera,

@@ -92,7 +92,7 @@ func probeTracks(ctx context.Context, u *url.URL) (*core.Report, error) {
 		return nil, err
 	}
 	defer pub.Close()
-	src, err := rtsp.New(u)
+	src, err := rtsp.New(u, 0)
 	if err != nil {
 		return nil, err
 	}

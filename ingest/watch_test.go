@@ -108,7 +108,7 @@ func TestPlayableFollowsFromTheFormatsAlone(t *testing.T) {
 func TestEveryCauseHasItsSentences(t *testing.T) {
 	for _, c := range []source.Cause{
 		source.CauseBadAddress, source.CauseUnreachable, source.CauseRefused, source.CauseCredentials, source.CauseNotFound,
-		source.CauseNoPackets, source.CauseNoMedia, source.CauseEnded, source.CauseUnplayable, source.CauseFailed,
+		source.CauseNoPackets, source.CauseNoMedia, source.CauseEnded, source.CauseMismatch, source.CauseUnplayable, source.CauseFailed,
 	} {
 		if r := reasonFor(c); r.Code != string(c) || r.EN == "" || r.ZH == "" {
 			t.Errorf("%s: %+v", c, r)
