@@ -54,6 +54,10 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		"unknown variable":  {"", []string{"TONGXIANG_HTTP_LISTN=x"}, "environment: TONGXIANG_HTTP_LISTN: unknown variable (did you mean TONGXIANG_HTTP_LISTEN?)"},
 		"bad variable":      {"", []string{"TONGXIANG_TRANSCODE_MAX=x"}, "want a whole number"},
 		"half a key pair":   {"https: {certificate: a.pem}", nil, "https.certificate: and https.key go together"},
+		"odd RTP port":      {"rtsp: {udp: \":8001\"}", nil, `f.yaml:1: rtsp.udp: has the port 8001, want an even number`},
+		"RTP on a port":     {"webrtc: {udp: \":8001\"}", nil, `rtsp.udp: has the same UDP port 8001 as webrtc.udp`},
+		"no multicast":      {"rtsp: {multicast: \"10.0.0.0/8\"}", nil, `rtsp.multicast: is "10.0.0.0/8", want an IPv4 multicast network`},
+		"push to another":   {"channels:\n  - {id: a, name: A, source: \"push:b\"}", nil, `channels[0].source: has more than "push:"`},
 		"unknown log level": {"log: loud", nil, `f.yaml:1: log: is "loud", want debug, info, warn or error`},
 	} {
 		t.Run(name, func(t *testing.T) {

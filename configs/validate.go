@@ -15,7 +15,7 @@ import (
 )
 
 // schemes are the kinds of source that a channel may have.
-var schemes = []string{"udp", "rtp", "http", "https", "file", "rtsp", "rtsps"}
+var schemes = []string{"udp", "rtp", "http", "https", "file", "rtsp", "rtsps", "onvif", "push"}
 
 // Validate returns what is wrong with values, alone and together.
 func (c Config) Validate() Problems {
@@ -30,6 +30,7 @@ func (c Config) Validate() Problems {
 	v.listen("tcp", "https.listen", c.HTTPS.Listen, true)
 	v.listen("udp", "webrtc.udp", c.WebRTC.UDP, false)
 	v.listen("tcp", "webrtc.tcp", c.WebRTC.TCP, true)
+	v.rtsp(c.RTSP)
 	if c.HTTP.Listen == "" && c.HTTPS.Listen == "" {
 		v.add("http.listen", "and https.listen are both empty: nobody could connect")
 	}
@@ -94,6 +95,32 @@ func (v *validator) listen(proto, key, addr string, mayBeEmpty bool) {
 	v.taken[at] = key
 }
 
+func (v *validator) rtsp(c RTSP) {
+	v.listen("tcp", "rtsp.listen", c.Listen, true)
+	if c.Listen == "" {
+		return
+	}
+	v.listen("udp", "rtsp.udp", c.UDP, true)
+	if host, port, err := net.SplitHostPort(c.UDP); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n%2 != 0 || n == 0 {
+			v.add("rtsp.udp", "has the port %s, want an even number: RTCP uses the next one", port)
+		} else {
+			v.listen("udp", "rtsp.udp", net.JoinHostPort(host, strconv.Itoa(n+1)), true)
+		}
+	}
+	if c.Multicast != "" {
+		if p, err := netip.ParsePrefix(c.Multicast); err != nil || !p.Addr().Is4() || !p.Addr().IsMulticast() {
+			v.add("rtsp.multicast", "is %q, want an IPv4 multicast network such as 239.8.0.0/16", c.Multicast)
+		}
+		if c.MulticastPort <= 0 || c.MulticastPort > 65534 || c.MulticastPort%2 != 0 {
+			v.add("rtsp.multicast_port", "is %d, want an even number up to 65534", c.MulticastPort)
+		}
+	}
+	if c.MaxConnections <= 0 {
+		v.add("rtsp.max_connections", "is %d, want 1 or more", c.MaxConnections)
+	}
+}
+
 func (v *validator) channels(list []Channel) {
 	seen := map[string]int{}
 	for i, ch := range list {
@@ -131,6 +158,10 @@ func CheckSource(source string) error {
 		return fmt.Errorf("is not a URL")
 	case !slices.Contains(schemes, u.Scheme):
 		return fmt.Errorf("has the scheme %q, want one of %s", u.Scheme, strings.Join(schemes, ", "))
+	case u.Scheme == "push" && source != "push:":
+		return fmt.Errorf(`has more than "push:": the channel's own id says who may push`)
+	case u.Scheme == "push":
+		return nil
 	case u.Scheme == "file" && u.Path == "":
 		return fmt.Errorf("names no file")
 	case u.Scheme != "file" && u.Host == "":

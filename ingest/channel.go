@@ -157,6 +157,9 @@ func (c *channel) attempt(ctx context.Context, i int, address string) error {
 	defer cancel()
 
 	w := watcher{channel: c, began: c.clock.Now(), backup: len(c.cfg.Backup) > 0}
+	if s, ok := src.(source.Standby); ok {
+		w.standby = s.Standby()
+	}
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -178,6 +181,7 @@ type watcher struct {
 	channel *channel
 	began   int64
 	backup  bool
+	standby bool
 	counted int64 // when the bit rate was last computed
 	bytes   uint64
 }
@@ -188,7 +192,7 @@ func (w *watcher) look() source.Cause {
 	now := c.clock.Now()
 	v := watch(pulse{
 		now: now, began: w.began, bytes: c.out.LastBytes(), media: c.out.LastMedia(),
-		unplayable: c.unplayable(), backup: w.backup,
+		unplayable: c.unplayable(), backup: w.backup, standby: w.standby,
 	})
 	if w.counted == 0 {
 		w.counted, w.bytes = now, c.out.Bytes()

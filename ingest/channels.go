@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"tongxiang/ingest/mpegts"
+	"tongxiang/ingest/push"
 	"tongxiang/ingest/rtsp"
 	"tongxiang/ingest/source"
 	"tongxiang/internal/media"
@@ -39,7 +40,8 @@ var (
 type ChannelConfig struct {
 	ID   string
 	Name string
-	// Source is an address: udp, rtp, http, https, file, rtsp or rtsps.
+	// Source is an address: udp, rtp, http, https, file, rtsp or rtsps; or "push:",
+	// for what an encoder sends to this channel.
 	Source string
 	// Program is the program_number in a transport stream; 0: the first that can be played.
 	Program int
@@ -84,6 +86,7 @@ type Channels struct {
 func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options) *Channels {
 	if o.Schemes == nil {
 		o.Schemes = Schemes()
+		o.Schemes[pushScheme] = func(u *url.URL, _ int) (source.Source, error) { return push.New(hub, u) }
 	}
 	return &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes}
 }
@@ -102,11 +105,32 @@ func (c *Channels) open(address string, program int) (source.Source, error) {
 	return f(u, program)
 }
 
+// pushScheme is that of what an encoder sends to us.
+const pushScheme = "push"
+
+// addressed returns cfg with its id in the addresses "push:", which every channel
+// writes alike.
+func (cfg ChannelConfig) addressed() ChannelConfig {
+	own := func(address string) string {
+		if address == pushScheme+":" {
+			return address + cfg.ID
+		}
+		return address
+	}
+	backup := make([]string, len(cfg.Backup))
+	for i, b := range cfg.Backup {
+		backup[i] = own(b)
+	}
+	cfg.Source, cfg.Backup = own(cfg.Source), backup
+	return cfg
+}
+
 // Check says what is wrong with a channel's settings. The error wraps [ErrBadChannel].
 func (c *Channels) Check(cfg ChannelConfig) error {
 	if err := stream.CheckID(cfg.ID); err != nil {
 		return fmt.Errorf("%w: id: %w", ErrBadChannel, err)
 	}
+	cfg = cfg.addressed()
 	for i, address := range append([]string{cfg.Source}, cfg.Backup...) {
 		if _, err := c.open(address, cfg.Program); err != nil {
 			return fmt.Errorf("%w: source %d: %w", ErrBadChannel, i+1, err)
@@ -133,7 +157,7 @@ func (c *Channels) Add(cfg ChannelConfig) error {
 	if err != nil {
 		return fmt.Errorf("add channel %q: %w", cfg.ID, err)
 	}
-	ch := newChannel(cfg, pub, c.clock, c.log.With("channel", cfg.ID), c.open)
+	ch := newChannel(cfg.addressed(), pub, c.clock, c.log.With("channel", cfg.ID), c.open)
 	c.list = append(c.list, ch)
 	ch.start()
 	return nil

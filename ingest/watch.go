@@ -32,6 +32,7 @@ type pulse struct {
 	media      int64 // when media was last written; 0: never
 	unplayable bool  // what the source carries cannot be played
 	backup     bool  // there is another source to go to
+	standby    bool  // the source waits for the other side, see [source.Standby]
 }
 
 // verdict is what follows from it.
@@ -57,11 +58,11 @@ func watch(p pulse) verdict {
 		// It says what it is and goes on saying it: nothing to be opened anew.
 		return verdict{state: Refused, cause: source.CauseUnplayable, end: p.backup && quiet >= startBackup}
 	case played:
-		return verdict{state: Lost, cause: cause, end: p.backup || quiet >= giveUp}
+		return verdict{state: Lost, cause: cause, end: p.backup || quiet >= giveUp && !p.standby}
 	case quiet < startup:
 		return verdict{}
 	}
-	return verdict{state: Lost, cause: cause, end: quiet >= giveUp || p.backup && quiet >= startBackup}
+	return verdict{state: Lost, cause: cause, end: quiet >= giveUp && !p.standby || p.backup && quiet >= startBackup}
 }
 
 // permanent reports whether a cause needs a person rather than patience. A path

@@ -17,6 +17,10 @@ func TestWatchJudgesByTimeAlone(t *testing.T) {
 		p.backup, p.unplayable = backup, unplayable
 		return p
 	}
+	waiting := func(p pulse) pulse {
+		p.standby = true
+		return p
+	}
 	for name, tc := range map[string]struct {
 		in   pulse
 		want verdict
@@ -33,6 +37,9 @@ func TestWatchJudgesByTimeAlone(t *testing.T) {
 		"media 2 s ago, bytes arrive":            {at(107, 106.9, 105), verdict{Lost, source.CauseNoMedia, false}},
 		"media 2 s ago, there is a backup":       {with(at(107, 105, 105), true, false), verdict{Lost, source.CauseNoPackets, true}},
 		"media 10 s ago":                         {at(115, 105, 105), verdict{Lost, source.CauseNoPackets, true}},
+		"an encoder may come, 10 s":              {waiting(at(110, 0, 0)), verdict{Lost, source.CauseNoPackets, false}},
+		"an encoder went 10 s ago":               {waiting(at(115, 105, 105)), verdict{Lost, source.CauseNoPackets, false}},
+		"an encoder may come, there is a backup": {with(waiting(at(105, 0, 0)), true, false), verdict{Lost, source.CauseNoPackets, true}},
 		"scrambled":                              {with(at(101, 100.9, 0), false, true), verdict{Refused, source.CauseUnplayable, false}},
 		"scrambled for long":                     {with(at(500, 499.9, 0), false, true), verdict{Refused, source.CauseUnplayable, false}},
 		"scrambled, there is a backup":           {with(at(105, 104.9, 0), true, true), verdict{Refused, source.CauseUnplayable, true}},

@@ -21,6 +21,11 @@ type Source interface {
 	Run(ctx context.Context, out *Output) error
 }
 
+// Standby is implemented by sources that wait for the other side to come, as an
+// encoder that pushes does. Opening such a source anew brings nothing, and it would
+// be deaf meanwhile: without media it is given up only for another source.
+type Standby interface{ Standby() bool }
+
 // Output is where a source writes. It belongs to a channel and outlives sources.
 type Output struct {
 	Publisher *stream.Publisher

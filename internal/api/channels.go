@@ -20,8 +20,8 @@ var (
 	errChannelFixed = apierr.New(http.StatusConflict, "channel_fixed",
 		"This channel is in the configuration file; change it there.", "该频道写在配置文件中，请在配置文件里修改。")
 	errBadSource = apierr.New(http.StatusUnprocessableEntity, "bad_source",
-		"The source is not an address that can be received: udp, rtp, http, https, file, rtsp or rtsps.",
-		"信号源地址无效，可用 udp、rtp、http、https、file、rtsp、rtsps。")
+		"The source is not an address that can be received: udp, rtp, http, https, file, rtsp, rtsps, onvif, or push: for an encoder.",
+		"信号源地址无效，可用 udp、rtp、http、https、file、rtsp、rtsps、onvif，或 push:（编码器推流）。")
 )
 
 type channelView struct {

@@ -25,7 +25,9 @@ import (
 	"tongxiang/internal/demo"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
+	"tongxiang/internal/playout/rtsp"
 	"tongxiang/internal/programme"
+	"tongxiang/internal/push"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
@@ -44,10 +46,13 @@ type Server struct {
 	lock     *store.DirLock
 	store    *store.Store
 	auth     *auth.Service
+	clock    media.Clock
 	hub      *stream.Hub
+	desk     *push.Desk
 	channels *ingest.Channels
 	table    *channelTable
 	hls      *hls.Server
+	rtsp     *rtsp.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
 
@@ -88,6 +93,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	}
 	clock := media.NewClock()
 	s.hub = stream.NewHub(log.With("part", "hub"))
+	s.clock, s.desk = clock, push.NewDesk(s.hub, clock)
 	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
 		s.hub, clock, log.With("part", "transcode"))
 	s.engine, err = sfu.New(sfu.Config{
@@ -107,6 +113,9 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
+	if err := s.buildRTSP(); err != nil {
+		return s, err
+	}
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
 	}
@@ -251,6 +260,9 @@ func (s *Server) Close() error {
 	}
 	if s.hls != nil {
 		s.hls.Close()
+	}
+	if s.rtsp != nil {
+		s.rtsp.Close()
 	}
 	if s.channels != nil {
 		s.channels.Close()
