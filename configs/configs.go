@@ -18,6 +18,7 @@ type Config struct {
 	HTTPS     HTTPS     `yaml:"https"`
 	WebRTC    WebRTC    `yaml:"webrtc"`
 	RTSP      RTSP      `yaml:"rtsp"`
+	RTMP      RTMP      `yaml:"rtmp"`
 	Sessions  Sessions  `yaml:"sessions"`
 	Recorder  Recorder  `yaml:"recorder"`
 	Transcode Transcode `yaml:"transcode"`
@@ -67,6 +68,15 @@ type RTSP struct {
 	// MulticastPort is its RTP port, an even number; RTCP uses the next one. Default: 8002.
 	MulticastPort int `yaml:"multicast_port"`
 	// MaxConnections bounds players and encoders together. Default: 500.
+	MaxConnections int `yaml:"max_connections"`
+}
+
+// RTMP is where OBS Studio and the like push to channels.
+type RTMP struct {
+	// Listen is the TCP address, usually :1935; empty: none. Default: none, because
+	// RTMP sends the token in clear.
+	Listen string `yaml:"listen"`
+	// MaxConnections bounds encoders. Default: 100.
 	MaxConnections int `yaml:"max_connections"`
 }
 
@@ -123,6 +133,7 @@ func Default() Config {
 		HTTPS:     HTTPS{Listen: ":8443"},
 		WebRTC:    WebRTC{UDP: ":8443", TCP: ":8444"},
 		RTSP:      RTSP{Listen: ":8554", UDP: ":8000", MulticastPort: 8002, MaxConnections: 500},
+		RTMP:      RTMP{MaxConnections: 100},
 		Sessions:  Sessions{TTL: 12 * time.Hour},
 		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},

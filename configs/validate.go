@@ -31,6 +31,10 @@ func (c Config) Validate() Problems {
 	v.listen("udp", "webrtc.udp", c.WebRTC.UDP, false)
 	v.listen("tcp", "webrtc.tcp", c.WebRTC.TCP, true)
 	v.rtsp(c.RTSP)
+	v.listen("tcp", "rtmp.listen", c.RTMP.Listen, true)
+	if c.RTMP.Listen != "" && c.RTMP.MaxConnections <= 0 {
+		v.add("rtmp.max_connections", "is %d, want 1 or more", c.RTMP.MaxConnections)
+	}
 	if c.HTTP.Listen == "" && c.HTTPS.Listen == "" {
 		v.add("http.listen", "and https.listen are both empty: nobody could connect")
 	}

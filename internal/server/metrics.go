@@ -22,7 +22,7 @@ func (s *Server) metrics() http.Handler {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
-		&pushMetrics{rtsp: s.rtsp, desk: s.desk},
+		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

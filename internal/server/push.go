@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tongxiang/ingest/rtmp"
 	"tongxiang/internal/apierr"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/playout/rtsp"
@@ -31,6 +32,20 @@ func (s *Server) buildRTSP() (err error) {
 	}, s.hub, s.clock, s.log.With("part", "rtsp"))
 	if err != nil {
 		return fmt.Errorf("rtsp.listen: %w", err)
+	}
+	return nil
+}
+
+// buildRTMP opens the RTMP port, when there is to be one.
+func (s *Server) buildRTMP() (err error) {
+	if s.cfg.RTMP.Listen == "" {
+		return nil
+	}
+	s.rtmp, err = rtmp.New(rtmp.Config{
+		Listen: s.cfg.RTMP.Listen, MaxConnections: s.cfg.RTMP.MaxConnections, Publish: s.tokenMayPush, Desk: s.desk,
+	}, s.clock, s.log.With("part", "rtmp"))
+	if err != nil {
+		return fmt.Errorf("rtmp.listen: %w", err)
 	}
 	return nil
 }
@@ -93,6 +108,7 @@ func (t *channelTable) takesPush(id string) bool {
 // pushMetrics are those of RTSP and of encoders.
 type pushMetrics struct {
 	rtsp *rtsp.Server // nil: none
+	rtmp *rtmp.Server // nil: none
 	desk *push.Desk
 }
 
@@ -111,6 +127,15 @@ func (c *pushMetrics) Collect(out chan<- prometheus.Metric) {
 	events := desc("push_events_total", "Encoders that began, took over from a silent one, or were refused.", "protocol", "event")
 	for _, n := range c.desk.Counts() {
 		send(events, prometheus.CounterValue, float64(n.N), n.Protocol, n.Event)
+	}
+	if c.rtmp != nil {
+		st := c.rtmp.Stats()
+		send(desc("rtmp_connections", "Open RTMP connections."), prometheus.GaugeValue, float64(st.Connections))
+		send(desc("rtmp_encoders", "Encoders that push by RTMP."), prometheus.GaugeValue, float64(st.Encoders))
+		send(desc("rtmp_connections_refused_total", "RTMP connections closed because there were too many."), prometheus.CounterValue, float64(st.Refused))
+		for reason, n := range st.Drops {
+			send(desc("rtmp_dropped_total", "Frames of encoders not passed on, by reason.", "reason"), prometheus.CounterValue, float64(n), reason)
+		}
 	}
 	if c.rtsp == nil {
 		return

@@ -232,3 +232,22 @@ func TestWHIPPushesToAChannel(t *testing.T) {
 		t.Errorf("the player sees %q", out)
 	}
 }
+
+func TestRTMPPushesToAChannel(t *testing.T) {
+	cfg := config(t, t.TempDir())
+	cfg.RTMP.Listen = "127.0.0.1:0"
+	r := start(t, cfg)
+	token := r.pushed("news")
+	encoder := r.pushes("flv", "rtmp://"+r.s.rtmp.Addr().String()+"/channels/news?token="+token)
+	r.waitState("news", "live")
+	if _, _, tracks := r.channelState("news"); tracks != 2 {
+		t.Errorf("%d tracks", tracks)
+	}
+	second := r.pushes("rtsp", r.rtspURL("channels/news", token))
+	<-second.done
+	if said := second.errs.String(); !strings.Contains(said, "403") {
+		t.Errorf("a second one, by RTSP: %q", said)
+	}
+	encoder.kill()
+	r.waitState("news", "lost")
+}

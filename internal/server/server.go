@@ -20,6 +20,7 @@ import (
 
 	"tongxiang/configs"
 	"tongxiang/ingest"
+	"tongxiang/ingest/rtmp"
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
@@ -53,6 +54,7 @@ type Server struct {
 	table    *channelTable
 	hls      *hls.Server
 	rtsp     *rtsp.Server
+	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
 
@@ -113,7 +115,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
-	if err := s.buildRTSP(); err != nil {
+	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
 		return s, err
 	}
 	if err := s.buildRecorder(ctx); err != nil {
@@ -263,6 +265,9 @@ func (s *Server) Close() error {
 	}
 	if s.rtsp != nil {
 		s.rtsp.Close()
+	}
+	if s.rtmp != nil {
+		s.rtmp.Close()
 	}
 	if s.channels != nil {
 		s.channels.Close()
