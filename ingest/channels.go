@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"tongxiang/ingest/mpegts"
+	"tongxiang/ingest/onvif"
 	"tongxiang/ingest/push"
 	"tongxiang/ingest/rtsp"
 	"tongxiang/ingest/source"
@@ -40,7 +41,7 @@ var (
 type ChannelConfig struct {
 	ID   string
 	Name string
-	// Source is an address: udp, rtp, http, https, file, rtsp or rtsps; or "push:",
+	// Source is an address: udp, rtp, http, https, file, rtsp, rtsps or onvif; or "push:",
 	// for what an encoder sends to this channel.
 	Source string
 	// Program is the program_number in a transport stream; 0: the first that can be played.
@@ -61,6 +62,7 @@ func Schemes() map[string]Opener {
 	return map[string]Opener{
 		"udp": ts, "rtp": ts, "http": ts, "https": ts, "file": ts,
 		"rtsp": camera, "rtsps": camera,
+		"onvif": func(u *url.URL, _ int) (source.Source, error) { return onvif.New(u, cameras) },
 	}
 }
 

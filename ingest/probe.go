@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"tongxiang/ingest/mpegts"
-	"tongxiang/ingest/rtsp"
 	"tongxiang/ingest/source"
 	"tongxiang/internal/media"
 	core "tongxiang/internal/mpegts"
@@ -35,8 +34,12 @@ func Probe(ctx context.Context, address string) (*core.Report, error) {
 	switch u.Scheme {
 	case "file":
 		return probeFile(ctx, mpegts.Path(u))
-	case "rtsp", "rtsps":
-		return probeTracks(ctx, u)
+	case "rtsp", "rtsps", "onvif":
+		src, err := Schemes()[u.Scheme](u, 0)
+		if err != nil {
+			return nil, err
+		}
+		return probeTracks(ctx, u, src)
 	}
 	s, err := mpegts.New(u, 0)
 	if err != nil {
@@ -82,8 +85,8 @@ func judgeService(s *core.Service) (playable, reason string) {
 	return string(p), why.EN
 }
 
-// probeTracks runs an RTSP source into a hub of its own.
-func probeTracks(ctx context.Context, u *url.URL) (*core.Report, error) {
+// probeTracks runs a camera's source into a hub of its own.
+func probeTracks(ctx context.Context, u *url.URL, src source.Source) (*core.Report, error) {
 	hub := stream.NewHub(slog.New(slog.DiscardHandler))
 	defer hub.Close()
 	clock := media.NewClock()
@@ -92,10 +95,6 @@ func probeTracks(ctx context.Context, u *url.URL) (*core.Report, error) {
 		return nil, err
 	}
 	defer pub.Close()
-	src, err := rtsp.New(u, 0)
-	if err != nil {
-		return nil, err
-	}
 	var mu sync.Mutex
 	var last source.Report
 	out := &source.Output{
