@@ -2,7 +2,7 @@
 // channel is one goroutine that runs its source, watches it, and starts it again
 // for ever; one folder for each protocol makes the sources.
 //
-//	Channels ─> channel ─┬─> source (mpegts/, rtsp/) ─> tracks of channels/{id}
+//	Channels ─> channel ─┬─> source (mpegts/, rtsp/, onvif/, push/) ─> tracks of channels/{id}
 //	                     └─> watch: live, lost, refused
 //
 // A channel publishes once and keeps its publisher over restarts of its source, so
