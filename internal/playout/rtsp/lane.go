@@ -1,6 +1,8 @@
 package rtsp
 
 import (
+	"math"
+
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
@@ -20,7 +22,8 @@ type lane struct {
 	head   *media.Packet // read, not sent
 
 	begun    bool
-	waits    bool // for a place to start
+	waits    bool       // for a place to start
+	from     media.Time // what is earlier is passed over
 	sequence int64
 	offset   int64 // added to the hub's sequence numbers
 	native   bool  // the hub's timestamps have the rate that was described
@@ -34,7 +37,7 @@ type lane struct {
 }
 
 func newLane(p part, ssrc uint32) *lane {
-	return &lane{part: p, payload: p.format.PayloadType(), rate: p.format.ClockRate(), ssrc: ssrc}
+	return &lane{part: p, payload: p.format.PayloadType(), rate: p.format.ClockRate(), ssrc: ssrc, from: math.MinInt64}
 }
 
 // attach follows a track, or none.
@@ -67,7 +70,7 @@ func (l *lane) peek(drops *stream.Drops) *media.Packet {
 		if p == nil {
 			return nil
 		}
-		if len(p.Payload) == 0 {
+		if len(p.Payload) == 0 || p.Time < l.from {
 			continue
 		}
 		if l.waits && !p.SyncPoint() {

@@ -86,7 +86,7 @@ func TestTokenIsTakenFromTheAddressAndAsPassword(t *testing.T) {
 			got, errs, err := watch(t, "tcp", tc.url)
 			if tc.want == "" {
 				if err != nil || got.frames("video") == 0 {
-					t.Errorf("%v: %s", err, errs)
+					t.Errorf("%v: %s; %+v", err, errs, got)
 				}
 				return
 			}

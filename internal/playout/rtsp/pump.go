@@ -52,8 +52,7 @@ type pump struct {
 	// owned by run
 	sub    *stream.Subscription
 	rd     *stream.Reader
-	first  media.Time // of the first picture
-	synced bool       // first is known, or no longer waited for
+	synced bool // the first picture is there, or no longer waited for
 	sent   int        // since the last pause
 	absent time.Time  // since when there are no tracks; zero: there are
 }
@@ -218,13 +217,14 @@ func (p *pump) align() {
 		return
 	}
 	pictures := false
+	var first media.Time
 	for _, l := range p.lanes {
 		if l.known.Codec.Kind() != media.Video || l.track == nil {
 			continue
 		}
 		pictures = true
 		if q := l.peek(&p.server.drops); q != nil {
-			p.first, p.synced = q.Time, true
+			first, p.synced = q.Time, true
 		}
 	}
 	if !p.synced {
@@ -235,9 +235,7 @@ func (p *pump) align() {
 		if l.known.Codec.Kind() != media.Audio {
 			continue
 		}
-		for q := l.peek(&p.server.drops); q != nil && q.Time < p.first; q = l.peek(&p.server.drops) {
-			l.head = nil
-		}
+		l.from = first // also of what is derived a moment later
 	}
 }
 
