@@ -52,9 +52,9 @@ type pump struct {
 	// owned by run
 	sub    *stream.Subscription
 	rd     *stream.Reader
-	synced bool // the first picture is there, or no longer waited for
-	sent   int        // since the last pause
-	absent time.Time  // since when there are no tracks; zero: there are
+	synced bool      // the first picture is there, or no longer waited for
+	sent   int       // since the last pause
+	absent time.Time // since when there are no tracks; zero: there are
 }
 
 // newPump makes a pump for some medias of a layout; nil: all.
