@@ -17,6 +17,8 @@ type Config struct {
 	HTTP      HTTP      `yaml:"http"`
 	HTTPS     HTTPS     `yaml:"https"`
 	WebRTC    WebRTC    `yaml:"webrtc"`
+	RTSP      RTSP      `yaml:"rtsp"`
+	RTMP      RTMP      `yaml:"rtmp"`
 	Sessions  Sessions  `yaml:"sessions"`
 	Recorder  Recorder  `yaml:"recorder"`
 	Transcode Transcode `yaml:"transcode"`
@@ -51,6 +53,33 @@ type WebRTC struct {
 	TCP string `yaml:"tcp"`
 	// Addresses are announced to browsers; empty: those of the interfaces.
 	Addresses []string `yaml:"addresses"`
+}
+
+// RTSP is where players pull streams and encoders push to channels.
+type RTSP struct {
+	// Listen is the TCP address; empty: no RTSP. Default: :8554, which needs no
+	// privilege, unlike RTSP's own 554.
+	Listen string `yaml:"listen"`
+	// UDP is the address of the RTP port, an even number; RTCP uses the next one.
+	// Empty: media go over TCP only. Default: :8000, where most cameras have it.
+	UDP string `yaml:"udp"`
+	// Multicast is the network whose addresses players get that ask for multicast,
+	// such as 239.8.0.0/16; empty: none. Default: none, because switches without
+	// IGMP snooping send multicast to every port.
+	Multicast string `yaml:"multicast"`
+	// MulticastPort is its RTP port, an even number; RTCP uses the next one. Default: 8002.
+	MulticastPort int `yaml:"multicast_port"`
+	// MaxConnections bounds players and encoders together. Default: 500.
+	MaxConnections int `yaml:"max_connections"`
+}
+
+// RTMP is where OBS Studio and the like push to channels.
+type RTMP struct {
+	// Listen is the TCP address, usually :1935; empty: none. Default: none, because
+	// RTMP sends the token in clear.
+	Listen string `yaml:"listen"`
+	// MaxConnections bounds encoders. Default: 100.
+	MaxConnections int `yaml:"max_connections"`
 }
 
 // Sessions is how long people stay signed in.
@@ -103,8 +132,8 @@ type Channel struct {
 	ID string `yaml:"id"`
 	// Name is what people see.
 	Name string `yaml:"name"`
-	// Source is a URL: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp or
-	// rtsps; see docs/sources.md.
+	// Source is a URL: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp, rtsps
+	// or onvif; or "push:", when an encoder sends to this channel. See docs/sources.md.
 	Source string `yaml:"source"`
 	// Program is the MPEG-TS program number; 0: the first that plays.
 	Program int `yaml:"program"`
@@ -184,6 +213,8 @@ func Default() Config {
 		HTTP:      HTTP{Listen: ":8080"},
 		HTTPS:     HTTPS{Listen: ":8443"},
 		WebRTC:    WebRTC{UDP: ":8443", TCP: ":8444"},
+		RTSP:      RTSP{Listen: ":8554", UDP: ":8000", MulticastPort: 8002, MaxConnections: 500},
+		RTMP:      RTMP{MaxConnections: 100},
 		Sessions:  Sessions{TTL: 12 * time.Hour},
 		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},

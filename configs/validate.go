@@ -18,7 +18,7 @@ import (
 )
 
 // schemes are the kinds of source that a channel may have.
-var schemes = []string{"udp", "rtp", "srt", "http", "https", "file", "folder", "exec", "stdin", "rtsp", "rtsps"}
+var schemes = []string{"udp", "rtp", "srt", "http", "https", "file", "folder", "exec", "stdin", "rtsp", "rtsps", "onvif", "push"}
 
 // Validate returns what is wrong with values, alone and together.
 func (c Config) Validate() Problems {
@@ -33,6 +33,11 @@ func (c Config) Validate() Problems {
 	v.listen("tcp", "https.listen", c.HTTPS.Listen, true)
 	v.listen("udp", "webrtc.udp", c.WebRTC.UDP, false)
 	v.listen("tcp", "webrtc.tcp", c.WebRTC.TCP, true)
+	v.rtsp(c.RTSP)
+	v.listen("tcp", "rtmp.listen", c.RTMP.Listen, true)
+	if c.RTMP.Listen != "" && c.RTMP.MaxConnections <= 0 {
+		v.add("rtmp.max_connections", "is %d, want 1 or more", c.RTMP.MaxConnections)
+	}
 	if c.HTTP.Listen == "" && c.HTTPS.Listen == "" {
 		v.add("http.listen", "and https.listen are both empty: nobody could connect")
 	}
@@ -97,6 +102,32 @@ func (v *validator) listen(proto, key, addr string, mayBeEmpty bool) {
 		v.add(key, "has the same %s port %d as %s", strings.ToUpper(proto), n, other)
 	}
 	v.taken[at] = key
+}
+
+func (v *validator) rtsp(c RTSP) {
+	v.listen("tcp", "rtsp.listen", c.Listen, true)
+	if c.Listen == "" {
+		return
+	}
+	v.listen("udp", "rtsp.udp", c.UDP, true)
+	if host, port, err := net.SplitHostPort(c.UDP); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n%2 != 0 || n == 0 {
+			v.add("rtsp.udp", "has the port %s, want an even number: RTCP uses the next one", port)
+		} else {
+			v.listen("udp", "rtsp.udp", net.JoinHostPort(host, strconv.Itoa(n+1)), true)
+		}
+	}
+	if c.Multicast != "" {
+		if p, err := netip.ParsePrefix(c.Multicast); err != nil || !p.Addr().Is4() || !p.Addr().IsMulticast() {
+			v.add("rtsp.multicast", "is %q, want an IPv4 multicast network such as 239.8.0.0/16", c.Multicast)
+		}
+		if c.MulticastPort <= 0 || c.MulticastPort > 65534 || c.MulticastPort%2 != 0 {
+			v.add("rtsp.multicast_port", "is %d, want an even number up to 65534", c.MulticastPort)
+		}
+	}
+	if c.MaxConnections <= 0 {
+		v.add("rtsp.max_connections", "is %d, want 1 or more", c.MaxConnections)
+	}
 }
 
 // programs checks the tuner programs. An argument in braces stands for a parameter;
@@ -217,6 +248,11 @@ func CheckSource(source string, programs []Program) error {
 	}
 	switch u.Scheme {
 	case "stdin":
+		return nil
+	case "push":
+		if source != "push:" {
+			return fmt.Errorf(`has more than "push:": the channel's own id says who may push`)
+		}
 		return nil
 	case "exec":
 		if !slices.ContainsFunc(programs, func(p Program) bool { return p.Name == u.Opaque }) {

@@ -181,6 +181,7 @@ const (
 	CauseNoPackets   Cause = "no_packets"         // nothing arrives
 	CauseNoMedia     Cause = "no_media"           // bytes arrive, but no picture and no sound
 	CauseEnded       Cause = "source_ended"       // the other side closed it
+	CauseMismatch    Cause = "source_mismatch"    // it sends something else than it announces
 	CauseUnplayable  Cause = "source_unplayable"  // see the reason with the streams
 	CauseInUse       Cause = "source_in_use"      // another program listens at the address
 	CauseNotTS       Cause = "not_transport_stream"

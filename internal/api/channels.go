@@ -21,8 +21,8 @@ var (
 	errChannelFixed = apierr.New(http.StatusConflict, "channel_fixed",
 		"This channel is in the configuration file; change it there.", "该频道写在配置文件中，请在配置文件里修改。")
 	errBadSource = apierr.New(http.StatusUnprocessableEntity, "bad_source",
-		"The source is not an address that can be received: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp or rtsps.",
-		"信号源地址无效，可用 udp、rtp、srt、http、https、file、folder、exec、stdin、rtsp、rtsps。")
+		"The source is not an address that can be received: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp, rtsps, onvif, or push: for an encoder.",
+		"信号源地址无效，可用 udp、rtp、srt、http、https、file、folder、exec、stdin、rtsp、rtsps、onvif，或 push:（编码器推流）。")
 	errBadSwitch = apierr.New(http.StatusUnprocessableEntity, "bad_switch",
 		"The switching rule is wrong: on and after name no_packets, no_media, no_pcr, scrambled, black, frozen, silent; after is 200ms to 1h; back is auto, manual or never.",
 		"切换规则有误：on 和 after 只能写 no_packets、no_media、no_pcr、scrambled、black、frozen、silent；after 为 200ms 至 1h；back 为 auto、manual 或 never。")

@@ -21,14 +21,17 @@ import (
 
 	"tongxiang/configs"
 	"tongxiang/ingest"
+	"tongxiang/ingest/rtmp"
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
 	"tongxiang/internal/epg"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
+	"tongxiang/internal/playout/rtsp"
 	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/programme"
+	"tongxiang/internal/push"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
@@ -47,15 +50,18 @@ type Server struct {
 	lock     *store.DirLock
 	store    *store.Store
 	auth     *auth.Service
+	clock    media.Clock
 	hub      *stream.Hub
+	desk     *push.Desk
 	channels *ingest.Channels
 	table    *channelTable
 	scans    *ingest.Scans
 	epg      *epg.Service
 	hls      *hls.Server
+	rtsp     *rtsp.Server
+	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
-	clock    media.Clock
 
 	outputs     *ts.Outputs
 	outputTable *outputTable
@@ -97,8 +103,8 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	clock := media.NewClock()
-	s.clock = clock
 	s.hub = stream.NewHub(log.With("part", "hub"))
+	s.clock, s.desk = clock, push.NewDesk(s.hub, clock)
 	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
 		s.hub, clock, log.With("part", "transcode"))
 	s.engine, err = sfu.New(sfu.Config{
@@ -122,6 +128,9 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	}
 	s.scans = ingest.NewScans(s.channels, s.changer.Available)
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
+	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
+		return s, err
+	}
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
 	}
@@ -285,6 +294,12 @@ func (s *Server) Close() error {
 	}
 	if s.hls != nil {
 		s.hls.Close()
+	}
+	if s.rtsp != nil {
+		s.rtsp.Close()
+	}
+	if s.rtmp != nil {
+		s.rtmp.Close()
 	}
 	if s.outputs != nil {
 		s.outputs.Close()
