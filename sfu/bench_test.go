@@ -1,10 +1,12 @@
 package sfu
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/pion/dtls/v3"
 
@@ -30,15 +32,32 @@ func loneViewer(tb testing.TB, codec media.Codec) (*viewer, *stream.Track) {
 		tb.Fatal(err)
 	}
 	track := pub.AddTrack(stream.TrackInfo{Label: stream.LabelVideo, Form: stream.Packets, Format: media.Format{Codec: codec, ClockRate: 90000}})
+	v := joinViewer(tb, e, newWorker(e, net.NewBatch()))
+	tb.Cleanup(func() {
+		for len(v.w.viewers) > 0 {
+			v.w.remove(v.w.viewers[0])
+		}
+		v.w.sweep(0)
+		hub.Close()
+		if err := net.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return v, track
+}
+
+// joinViewer adds a viewer of the same stream to a worker.
+func joinViewer(tb testing.TB, e *Engine, w *worker) *viewer {
+	tb.Helper()
 	v := &viewer{
-		eng: e, w: newWorker(e, net.NewBatch()), log: log, plain: true, watch: "channels/a",
+		eng: e, w: w, log: e.log, plain: true, watch: "channels/a",
 		budget: newBudget(), bases: map[stream.Name]int64{}, done: make(chan struct{}),
 	}
 	types := &payloadTypes{twcc: 3}
 	types.use([]codecLine{{codec: media.H264, pt: 102, rtx: 103}, {codec: media.VP8, pt: 96, rtx: 97}})
 	line := &mediaLine{kind: media.Video, wanted: true, types: *types}
 	v.addSlots([]*mediaLine{line}, []*sender{{types: types, ssrc: 11, rtxSSRC: 12}})
-	p, err := net.Attach(transport.PeerConfig{Handler: v, Log: log}, deaf(tb), testKeys())
+	p, err := e.net.Attach(transport.PeerConfig{Handler: v, Log: e.log}, deaf(tb), testKeys())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -47,15 +66,7 @@ func loneViewer(tb testing.TB, codec media.Codec) (*viewer, *stream.Track) {
 	if !v.started {
 		tb.Fatal("the viewer did not start")
 	}
-	tb.Cleanup(func() {
-		v.w.remove(v)
-		v.w.sweep(0)
-		hub.Close()
-		if err := net.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return v, track
+	return v
 }
 
 // deaf is the address of a socket that nobody reads.
@@ -110,6 +121,37 @@ func BenchmarkForward(b *testing.B) {
 				v.w.step(int64(i))
 				i++
 			}
+		})
+	}
+}
+
+// BenchmarkPicture is what each packet of a picture costs for each of 200 viewers,
+// after a pause in which the caches went to somebody else.
+func BenchmarkPicture(b *testing.B) {
+	const viewers = 200
+	evict := make([]byte, 8<<20)
+	for _, n := range []int{1, 5} {
+		b.Run(fmt.Sprintf("packets-%d", n), func(b *testing.B) {
+			v, track := loneViewer(b, media.H264)
+			for range viewers - 1 {
+				joinViewer(b, v.eng, v.w)
+			}
+			sequence, spent := int64(0), time.Duration(0)
+			for b.Loop() {
+				packets := picture(sequence, n, sequence%250 == 0)
+				sequence += int64(n)
+				for i := 0; i < len(evict); i += 64 {
+					evict[i]++
+				}
+				for _, p := range packets {
+					track.WritePacket(p)
+				}
+				begin := time.Now()
+				v.w.step(sequence)
+				spent += time.Since(begin)
+			}
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(sequence*viewers), "ns/packet")
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 }

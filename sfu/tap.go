@@ -7,12 +7,21 @@ import (
 	"tongxiang/internal/stream"
 )
 
+// gatherFor is how long the packets of a picture wait for its last one. A picture
+// is of no use to the viewer before it is whole, and handed out together its packets
+// cost one message to the kernel for each viewer instead of one each. A sender that
+// spreads a picture over more time is followed in steps of this length.
+const gatherFor = 2700 * ms / 1000
+
 // tap is one track as all viewers of a worker follow it.
 type tap struct {
 	w       *worker
 	track   *stream.Track
 	cursor  *stream.Cursor[media.Packet]
 	feeds   []*feed
+	picture bool            // its packets are gathered
+	fresh   []*media.Packet // read, and not yet handed out
+	due     int64           // when fresh is handed out at the latest; 0: nothing waits
 	held    *media.Packet   // read already; packets before it were lost
 	history []*media.Packet // of a derived track, which has no Lookup
 }
@@ -26,7 +35,7 @@ func (w *worker) open(track *stream.Track) (*tap, error) {
 	if t := w.taps[track]; t != nil {
 		return t, nil
 	}
-	t := &tap{w: w, track: track}
+	t := &tap{w: w, track: track, picture: track.Kind() == media.Video, fresh: make([]*media.Packet, 0, passPackets)}
 	from := stream.AtNext
 	if track.Info().Form == stream.Frames {
 		// The packets are derived from here on, and must begin with a picture.
@@ -46,17 +55,16 @@ func (w *worker) open(track *stream.Track) (*tap, error) {
 	return t, nil
 }
 
-// pass hands out what is new.
+// pass hands out what is new, unless more of the same picture is awaited.
 func (t *tap) pass(now int64) {
 	for {
-		n := 0
 		if t.held != nil {
 			for _, f := range t.feeds {
 				f.gap, f.waits = true, true
 			}
-			t.w.fresh[0], t.held, n = t.held, nil, 1
+			t.fresh, t.held = append(t.fresh, t.held), nil
 		}
-		for n < passPackets {
+		for len(t.fresh) < passPackets {
 			p := t.cursor.Next()
 			if p == nil {
 				break
@@ -65,19 +73,42 @@ func (t *tap) pass(now int64) {
 				t.held = p
 				break
 			}
-			t.w.fresh[n] = p
-			n++
+			t.fresh = append(t.fresh, p)
 		}
-		t.give(t.w.fresh[:n], now)
+		if t.held == nil && t.gathers(now) {
+			return
+		}
+		full := len(t.fresh) == passPackets
+		t.give(t.fresh, now)
+		clear(t.fresh)
+		t.fresh, t.due = t.fresh[:0], 0
 		if t.held == nil {
-			// What is left when n is passPackets comes after the other tracks' turn.
-			if n == passPackets {
+			// What is left of a full pass comes after the other tracks' turn.
+			if full {
 				t.w.again()
 			}
 			return
 		}
 	}
 }
+
+// gathers reports whether what was read is to wait for the rest of its picture.
+func (t *tap) gathers(now int64) bool {
+	n := len(t.fresh)
+	if !t.picture || n == 0 || n == passPackets || slices.ContainsFunc(t.fresh, isLast) {
+		return false
+	}
+	if t.due == 0 {
+		t.due = now + gatherFor
+	}
+	return now < t.due
+}
+
+// isLast reports whether a packet ends its picture.
+func isLast(p *media.Packet) bool { return p.Marker }
+
+// position is how many items of the track lie before the next one to be handed out.
+func (t *tap) position() uint64 { return t.cursor.Position() - uint64(len(t.fresh)) }
 
 func (t *tap) give(packets []*media.Packet, now int64) {
 	if len(packets) == 0 {
@@ -91,7 +122,6 @@ func (t *tap) give(packets []*media.Packet, now int64) {
 	for _, f := range t.feeds {
 		f.slot.take(f, packets, now)
 	}
-	clear(packets)
 }
 
 // feed is a track being followed for a slot.

@@ -42,17 +42,20 @@ type worker struct {
 	telling  []*viewer
 	spare    []*viewer
 	turn     int
-	fresh    [passPackets]*media.Packet
+	gather   *time.Timer // runs out when a tap has waited long enough for a picture
+	due      int64       // when that is; 0: it does not run
 	scratch  [maxPacket]byte
 	repair   [maxPacket]byte
 	sent     struct{ packets, bytes uint64 } // since the last flush
 }
 
 func newWorker(e *Engine, out *transport.Batch) *worker {
-	return &worker{
-		eng: e, reader: stream.NewReader(&e.drops), out: out,
+	w := &worker{
+		eng: e, reader: stream.NewReader(&e.drops), out: out, gather: time.NewTimer(time.Hour),
 		wake: make(chan struct{}, 1), taps: make(map[*stream.Track]*tap),
 	}
+	w.gather.Stop()
+	return w
 }
 
 // post hands a viewer to run. Any goroutine may call it; once until run looks.
@@ -70,11 +73,14 @@ func (w *worker) post(v *viewer) {
 func (w *worker) run() {
 	tick := time.NewTicker(workerTick)
 	defer tick.Stop()
+	defer w.gather.Stop()
 	for {
 		w.step(w.eng.clock.Now())
 		select {
 		case <-w.reader.Wake():
 		case <-w.wake:
+		case <-w.gather.C:
+			w.due = 0
 		case <-tick.C:
 			w.attend(w.eng.clock.Now())
 		case <-w.eng.done:
@@ -96,12 +102,31 @@ func (w *worker) step(now int64) {
 	}
 	w.sweep(now)
 	w.out.Flush()
+	w.schedule(now)
 	w.count()
 	for _, v := range w.telling {
 		v.tell()
 	}
 	clear(w.telling)
 	w.telling = w.telling[:0]
+}
+
+// schedule has run come back for the tap that may not wait longest.
+func (w *worker) schedule(now int64) {
+	due := int64(0)
+	for _, t := range w.order {
+		if t.due != 0 && (due == 0 || t.due < due) {
+			due = t.due
+		}
+	}
+	switch {
+	case due == w.due:
+	case due == 0:
+		w.gather.Stop()
+	default:
+		w.gather.Reset(time.Duration(due - now))
+	}
+	w.due = due
 }
 
 // deliver looks at the viewers that have news.
@@ -169,7 +194,7 @@ func (w *worker) sweep(now int64) {
 	for _, t := range w.sweeping {
 		select {
 		case <-t.track.Done():
-			if t.held == nil && t.cursor.Behind() == 0 {
+			if t.held == nil && len(t.fresh) == 0 && t.cursor.Behind() == 0 {
 				for len(t.feeds) > 0 {
 					t.feeds[0].slot.ended(t.feeds[0], now)
 				}

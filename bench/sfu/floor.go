@@ -27,6 +27,22 @@ type floors struct {
 	GSO      float64 `json:"gso"`
 }
 
+// medianFloors is the median of each.
+func medianFloors(fs []floors) floors {
+	each := func(f func(floors) float64) float64 {
+		var all []float64
+		for _, x := range fs {
+			all = append(all, f(x))
+		}
+		return median(all)
+	}
+	return floors{
+		WriteTo:  each(func(f floors) float64 { return f.WriteTo }),
+		Sendmmsg: each(func(f floors) float64 { return f.Sendmmsg }),
+		GSO:      each(func(f floors) float64 { return f.GSO }),
+	}
+}
+
 const (
 	floorSockets = 200
 	floorTime    = 1500 * time.Millisecond

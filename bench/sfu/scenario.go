@@ -18,7 +18,7 @@ var fanOut = []int{10, 50, 100, 200, 400}
 
 // result is one run of everything.
 type result struct {
-	floors       floors
+	floors       floors // medians of three moments of the run: the machine's speed drifts
 	apart, burst []measurement
 	held         int  // viewers on one core, packets apart
 	heldAll      bool // the search ended at its upper end, not at a limit
@@ -36,11 +36,18 @@ func measureAll(ctx context.Context, o options) (result, error) {
 	if err != nil {
 		return r, err
 	}
+	var seen []floors
+	floor := func() error {
+		f, err := measureFloors(ctx, o)
+		seen = append(seen, f)
+		r.floors = medianFloors(seen)
+		return err
+	}
 	steps := []struct {
 		name string
 		do   func() error
 	}{
-		{"floor", func() error { r.floors, err = measureFloors(ctx, o); return err }},
+		{"floor", floor},
 		{"apart", func() error {
 			return onStage(ctx, o, id, false, func(st *stage) error {
 				r.apart, err = st.fanOut(ctx, o)
@@ -51,12 +58,14 @@ func measureAll(ctx context.Context, o options) (result, error) {
 				return err
 			})
 		}},
+		{"floor", floor},
 		{"burst", func() error {
 			return onStage(ctx, o, id, true, func(st *stage) error {
 				r.burst, err = st.fanOut(ctx, o)
 				return err
 			})
 		}},
+		{"floor", floor},
 		{"join", func() error {
 			return onStage(ctx, o, id, false, func(st *stage) error {
 				r.joinOne, r.joinMany, err = st.joins(ctx)

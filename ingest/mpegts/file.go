@@ -2,12 +2,15 @@ package mpegts
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"time"
 
 	"tongxiang/ingest/source"
@@ -41,35 +44,74 @@ func runFile(ctx context.Context, s *Source, out *source.Output, feed feeder) er
 	if err != nil {
 		return source.Because(source.CauseBadAddress, err)
 	}
-	f, err := os.Open(Path(s.url))
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return source.Because(source.CauseNotFound, err)
-		}
-		return source.Because(source.CauseFailed, err)
-	}
-	defer f.Close()
 	for {
-		n, err := playOnce(ctx, bufio.NewReaderSize(f, 64<<10), out, feed)
-		if err != nil {
+		n, err := playFile(ctx, Path(s.url), s.muxes.FFmpeg, out, feed)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
 			return err
-		}
-		if !loop {
+		case !loop:
 			return source.Because(source.CauseEnded, errors.New("end of file"))
-		}
-		if n == 0 {
+		case n == 0:
 			return source.Because(source.CauseEnded, errors.New("empty file"))
-		}
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return source.Because(source.CauseFailed, err)
 		}
 		feed.restart()
 	}
 }
 
-// playOnce plays a file from where it stands to its end and returns how long it is.
-func playOnce(ctx context.Context, f io.Reader, out *source.Output, feed feeder) (int64, error) {
-	var p pacer
+// playFile plays a file once, from a container by way of ffmpeg, and returns how
+// many bytes of transport stream it was.
+func playFile(ctx context.Context, path, converter string, out *source.Output, feed feeder) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, source.Because(source.CauseNotFound, err)
+		}
+		return 0, source.Because(source.CauseFailed, err)
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 64<<10)
+	head, _ := r.Peek(12) // a shorter file is no container
+	if !isContainer(head) {
+		return playOnce(ctx, r, new(pacer), out, feed)
+	}
+	if converter == "" {
+		return 0, source.Because(source.CauseUnplayable, fmt.Errorf("%s: ffmpeg is needed to play it", filepath.Base(path)))
+	}
+	total := int64(0)
+	err = child(ctx, remux(converter, path), func(r io.Reader) error {
+		n, err := playOnce(ctx, r, new(pacer), out, feed)
+		total = n
+		if err == nil {
+			err = io.EOF
+		}
+		return err
+	})
+	if err != nil {
+		return total, source.Because(source.CauseUnplayable, fmt.Errorf("%s: %w", filepath.Base(path), err))
+	}
+	return total, nil
+}
+
+// isContainer reports whether a file begins as MP4 or MOV (ISO/IEC 14496-12) or
+// Matroska do. A transport stream never does.
+func isContainer(head []byte) bool {
+	return len(head) >= 12 && string(head[4:8]) == "ftyp" || bytes.HasPrefix(head, []byte{0x1A, 0x45, 0xDF, 0xA3})
+}
+
+// remux is the command that makes a transport stream of a file, its pictures and
+// sounds as they are.
+func remux(converter, path string) []string {
+	return []string{
+		converter, "-nostdin", "-hide_banner", "-loglevel", "error", "-protocol_whitelist", "file,pipe", "-i", "file:" + path,
+		"-map", "0:v:0?", "-map", "0:a?", "-c", "copy", "-pat_period", "0.1", "-pcr_period", "20", "-f", "mpegts", "-",
+	}
+}
+
+// playOnce plays a file from where it stands to its end, at the pace of p, and
+// returns how long it is.
+func playOnce(ctx context.Context, f io.Reader, p *pacer, out *source.Output, feed feeder) (int64, error) {
 	buf := make([]byte, filePiece)
 	total := int64(0)
 	for {

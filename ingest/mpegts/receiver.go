@@ -32,6 +32,8 @@ type receiver struct {
 	program int
 	resumed bool // an earlier source wrote before this one
 	demux   *core.Demuxer
+	way     *source.Link // of the mux
+	si      *information // of its mux
 	chosen  *core.Service
 	tracks  map[uint16]*trackState // by PID
 	clock   int64                  // newest reference of the chosen service
@@ -50,9 +52,9 @@ type trackState struct {
 	last   media.Time // DTS written
 }
 
-func newReceiver(out *source.Output, program int, demux *core.Demuxer) *receiver {
+func newReceiver(out *source.Output, program int, demux *core.Demuxer, way *source.Link) *receiver {
 	return &receiver{
-		out: out, program: program, demux: demux,
+		out: out, program: program, demux: demux, way: way,
 		tracks: make(map[uint16]*trackState), resumed: out.Latest() > 0,
 	}
 }
@@ -86,6 +88,7 @@ func (r *receiver) pcr(pid uint16, pcr int64, _ bool) {
 		}
 	}
 	r.clock, r.clocked = pcr, true
+	r.out.Referenced(r.now)
 }
 
 // clockStep returns the distance between two clock references, over a wrap.
@@ -98,6 +101,7 @@ func (r *receiver) service(s *core.Service) {
 	if r.chosen == nil {
 		if o := r.choose(s); o != nil {
 			r.chosen, r.clocked = o, false
+			r.si.stale = true
 			r.demux.Reselect()
 			s = o
 		}
@@ -259,15 +263,32 @@ func (r *receiver) frame(st *core.Stream, f *media.Frame, t core.Times) {
 
 // report tells the channel what is there.
 func (r *receiver) report() {
-	rep := source.Report{Errors: counts(r.demux.Stats()), Program: r.program}
+	rep := source.Report{
+		Errors: counts(r.demux.Stats(), r.way.Errors), Program: r.program,
+		Waiting: r.way.Waiting, Cause: r.way.Cause, Detail: r.way.Detail,
+	}
 	if s := r.chosen; s != nil {
 		rep.Service, rep.Provider, rep.Program = s.Name, s.Provider, int(s.ID)
+		rep.Network, rep.Stream = r.si.network, r.si.stream
 		rep.Streams = Streams(s)
 		for i := range rep.Streams {
 			rep.Streams[i].Published = r.tracks[uint16(rep.Streams[i].PID)] != nil
 		}
+		now(rep.Streams, s)
 	}
 	r.out.Report(rep)
+}
+
+// now makes scrambled streams those that are scrambled at the moment: a programme
+// that was for an hour plays again.
+func now(streams []source.Stream, s *core.Service) {
+	for i := range streams {
+		for _, st := range s.Streams {
+			if int(st.PID) == streams[i].PID && st.Known {
+				streams[i].Scrambled = st.ScrambledNow()
+			}
+		}
+	}
 }
 
 // Streams returns the pictures and sounds of a service.

@@ -9,10 +9,11 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 
 	"tongxiang/ingest/source"
-	"tongxiang/internal/media"
+	"tongxiang/ingest/srt"
 	core "tongxiang/internal/mpegts"
 )
 
@@ -31,8 +32,12 @@ func New(u *url.URL, program int) (*Source, error) { return new(Muxes).New(u, pr
 //
 //	udp://[interface@]host:port?interface=eth0&source=10.0.0.1   a group to join, or an address to listen at
 //	rtp://…                                                       the same, with RTP headers
-//	http://… https://…                                            a stream of any length
+//	srt://host:port?mode=caller&passphrase=…                      a link with retransmissions; see ingest/srt
+//	http://… https://…                                            a stream of any length, or HLS
 //	file:///path?loop=0                                           played at its own pace, again and again
+//	folder:///path                                                its files, one after another by name
+//	exec:name?parameter=value                                     what a declared program writes
+//	stdin:                                                        standard input, once
 //
 // program is the program_number to bring in; 0: the first that has a picture or a
 // sound that can be played. The error is a [source.Error].
@@ -47,9 +52,18 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 			return nil, source.Because(source.CauseBadAddress, err)
 		}
 		s.open = runUDP
+	case "srt":
+		a, err := srt.Parse(u)
+		if err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
+		s.open = runSRT(a)
 	case "http", "https":
+		if _, _, err := bandwidth(u); err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
 		s.open = runHTTP
-	case "file":
+	case "file", "folder":
 		if Path(u) == "" {
 			return nil, source.Because(source.CauseBadAddress, fmt.Errorf("%q has no path", u))
 		}
@@ -57,27 +71,34 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 			return nil, source.Because(source.CauseBadAddress, err)
 		}
 		s.open = runFile
+		if u.Scheme == "folder" {
+			s.open = runFolder
+		}
+	case "exec":
+		args, err := command(u, m.Programs)
+		if err != nil {
+			return nil, source.Because(source.CauseBadAddress, err)
+		}
+		s.open = runExec(args)
+	case "stdin":
+		s.open = runStdin(os.Stdin)
 	default:
-		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("scheme %q is not one of udp, rtp, http, https, file", u.Scheme))
+		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("scheme %q is not one of udp, rtp, srt, http, https, file, folder, exec, stdin", u.Scheme))
 	}
 	return s, nil
 }
 
-// Run implements [source.Source].
-func (s *Source) Run(ctx context.Context, out *source.Output) error { return s.muxes.run(ctx, s, out) }
-
-// Read passes the bytes of the source to f, as they come, until ctx or the source
-// ends: for looking at a multiplex as a whole. It returns what Run would.
-func (s *Source) Read(ctx context.Context, clock media.Clock, f func([]byte)) error {
-	return s.open(ctx, s, &source.Output{Clock: clock}, rawFeeder(f))
+// runSRT reads an SRT link.
+func runSRT(a srt.Address) func(context.Context, *Source, *source.Output, feeder) error {
+	return func(ctx context.Context, _ *Source, out *source.Output, feed feeder) error {
+		return a.Run(ctx, srt.Output{
+			Feed: func(b []byte) { feed.feed(b, out.Clock.Now()) }, Fresh: feed.restart, Tell: feed.link,
+		})
+	}
 }
 
-// rawFeeder is a feeder that looks at nothing.
-type rawFeeder func([]byte)
-
-func (f rawFeeder) feed(b []byte, _ int64) { f(b) }
-func (rawFeeder) restart()                 {}
-func (rawFeeder) pace() (int64, bool)      { return 0, false }
+// Run implements [source.Source].
+func (s *Source) Run(ctx context.Context, out *source.Output) error { return s.muxes.run(ctx, s, out) }
 
 // feeder takes what a transport reads.
 type feeder interface {
@@ -88,6 +109,8 @@ type feeder interface {
 	// pace returns the newest clock reference in ticks of 27 MHz and whether there
 	// was one since the last restart.
 	pace() (int64, bool)
+	// link takes what a transport says of itself; the newest counts.
+	link(l source.Link)
 }
 
 // flag reads a switch of an address: 0, 1, true, false.
@@ -103,9 +126,15 @@ func flag(u *url.URL, name string, otherwise bool) (bool, error) {
 	return b, nil
 }
 
-// counts returns the counters worth showing beside a channel.
-func counts(s core.Stats) map[string]uint64 {
+// counts returns the counters worth showing beside a channel: the demultiplexer's
+// and the transport's.
+func counts(s core.Stats, transport map[string]uint64) map[string]uint64 {
 	m := make(map[string]uint64)
+	for name, n := range transport {
+		if n > 0 {
+			m[name] = n
+		}
+	}
 	for name, n := range map[string]uint64{
 		"sync_loss": s.SyncLosses, "continuity": s.Continuity, "transport_error": s.TransportErrors,
 		"crc": s.CRCErrors, "bad_section": s.BadSections, "bad_pes": s.BadPES, "bad_unit": s.BadUnits,

@@ -157,16 +157,6 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-func FuzzRTPPayload(f *testing.F) {
-	f.Add([]byte{0x80, 33, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x47})
-	f.Add([]byte{0xB1, 33, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0x47, 2})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if p := rtpPayload(b); len(p) > len(b)-12 && p != nil {
-			t.Fatal("the payload is longer than the packet")
-		}
-	})
-}
-
 func TestPacerFollowsTheClockOfTheFile(t *testing.T) {
 	const ms = int64(time.Millisecond)
 	var p pacer

@@ -1,5 +1,5 @@
-// Package ffmpeg runs the one outside program that the product uses, as a child
-// that ends with us and whose last words are kept.
+// Package ffmpeg runs outside programs as children that end with us and whose last
+// words are kept: ffmpeg, and the tuner programs that an operator declares.
 package ffmpeg
 
 import (
@@ -51,4 +51,16 @@ func (w *Words) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.TrimSpace(string(w.b))
+}
+
+// LastLine returns the last line that is kept and says something. Programs that
+// show a progress end their lines with a carriage return.
+func (w *Words) LastLine() string {
+	lines := strings.FieldsFunc(w.String(), func(r rune) bool { return r == '\n' || r == '\r' })
+	for i := len(lines) - 1; i >= 0; i-- {
+		if l := strings.TrimSpace(lines[i]); l != "" {
+			return l
+		}
+	}
+	return ""
 }

@@ -113,6 +113,9 @@ func soundArguments(t Target) []string {
 		}
 	}
 	codec := "-c:a aac"
+	if t == TSMP2 {
+		codec, rate = "-c:a mp2", 192
+	}
 	if t.webrtc() {
 		codec = "-c:a libopus -frame_duration 20"
 		if low {

@@ -81,6 +81,9 @@ func served(sounds []soundPlan, i int) bool {
 
 // possible returns what can be done with a track by itself.
 func (p Plan) possible(f media.Format) Action {
+	if p.target.broadcast() {
+		return p.receivers(f)
+	}
 	_, low := p.target.rung()
 	switch f.Codec {
 	case media.H264:
@@ -106,6 +109,18 @@ func (p Plan) possible(f media.Format) Action {
 		return Encode
 	case media.MPEG4Video, media.AVS, media.PCMA, media.PCMU, media.Unknown:
 		// No transport stream carries them to the child, or no decoder exists.
+	}
+	return Leave
+}
+
+// receivers returns what can be done with a track for receivers of transport streams.
+func (p Plan) receivers(f media.Format) Action {
+	switch f.Codec {
+	case media.H264, media.H265, media.MPEG2Video, media.AAC, media.MPEGAudio, media.AC3, media.EAC3:
+		return Copy
+	case media.Opus:
+		return Encode
+	case media.VP8, media.MPEG4Video, media.AVS, media.PCMA, media.PCMU, media.Unknown:
 	}
 	return Leave
 }

@@ -23,7 +23,14 @@ const (
 	WebRTC    Target = "webrtc"
 	WebRTC800 Target = "webrtc-800"
 	WebRTC350 Target = "webrtc-350"
+	// TS: what receivers of transport streams know; Opus, which they do not, becomes AAC.
+	TS Target = "ts"
+	// TSMP2: likewise, and Opus becomes MPEG audio, which every receiver decodes.
+	TSMP2 Target = "ts-mp2"
 )
+
+// broadcast reports whether the target is a transport stream.
+func (t Target) broadcast() bool { return t == TS || t == TSMP2 }
 
 // Rung is a step of the ladder: what a low-rate rendition may cost and how it is made.
 type Rung struct {
@@ -69,7 +76,7 @@ func (t Target) webrtc() bool { return strings.HasPrefix(string(t), string(WebRT
 
 func (t Target) valid() bool {
 	switch t {
-	case HLS, HLS800, HLS350, WebRTC, WebRTC800, WebRTC350:
+	case HLS, HLS800, HLS350, WebRTC, WebRTC800, WebRTC350, TS, TSMP2:
 		return true
 	}
 	return false

@@ -161,24 +161,36 @@ func (f *Feed) Next(ctx context.Context) (Event, error) {
 			return Event{}, context.Cause(ctx)
 		case <-f.rd.Wake():
 		case <-f.changed:
-			f.changed = f.sub.Changed()
-			if f.settle == nil {
-				f.settle = time.After(settle)
-			}
+			f.noticed()
 		case <-f.settle:
-			// What the former tracks still hold comes first.
-			f.drain()
-			if i := f.ready(true); i >= 0 {
-				f.settle = closedTimer()
-				return f.take(i), nil
-			}
-			f.settle = nil
-			if f.choose() {
-				f.told = true
-				return Event{}, nil
+			if e, ok := f.settled(); ok {
+				return e, nil
 			}
 		}
 	}
+}
+
+// noticed takes note that tracks or formats changed.
+func (f *Feed) noticed() {
+	f.changed = f.sub.Changed()
+	if f.settle == nil {
+		f.settle = time.After(settle)
+	}
+}
+
+// settled chooses again, after what the former tracks still hold.
+func (f *Feed) settled() (Event, bool) {
+	f.drain()
+	if i := f.ready(true); i >= 0 {
+		f.settle = closedTimer()
+		return f.take(i), true
+	}
+	f.settle = nil
+	if f.choose() {
+		f.told = true
+		return Event{}, true
+	}
+	return Event{}, false
 }
 
 // Held returns a frame that is here already, in order of decode time, without
@@ -289,7 +301,8 @@ func (f *Feed) choose() bool {
 }
 
 // pick chooses one picture, the largest layer of the first label, and up to
-// opt.Sounds sounds. It is pure but for reading formats.
+// opt.Sounds sounds. Of a sound that is there in two codings, as layers of one
+// label, it takes the first that is of use. It is pure but for reading formats.
 func pick(tracks []*stream.Track, opt Options) (want []*stream.Track, refused []Refused) {
 	var picture *stream.Track
 	var sounds []*stream.Track
@@ -302,7 +315,10 @@ func pick(tracks []*stream.Track, opt Options) (want []*stream.Track, refused []
 		}
 		switch {
 		case t.Kind() == media.Audio:
-			sounds = append(sounds, t)
+			coded := func(o *stream.Track) bool { return o.Label() == t.Label() }
+			if !slices.ContainsFunc(sounds, coded) {
+				sounds = append(sounds, t)
+			}
 		case picture == nil, picture.Label() == t.Label() && t.Layer() > picture.Layer():
 			picture = t
 		}

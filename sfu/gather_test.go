@@ -1,0 +1,118 @@
+package sfu
+
+import (
+	"testing"
+
+	"tongxiang/internal/media"
+)
+
+// picture makes the packets of one picture, of which only the last has the marker.
+func picture(first int64, n int, sync bool) []*media.Packet {
+	out := make([]*media.Packet, n)
+	for i := range out {
+		b := make([]byte, 1160)
+		b[0] = 0x41
+		if sync {
+			b[0] = 0x65
+		}
+		out[i] = &media.Packet{
+			Sequence: first + int64(i), Timestamp: first * 900, Time: media.Time(first) * 1e7, Payload: b, Codec: media.H264,
+			Start: i == 0, Sync: sync && i == 0, Marker: i == n-1,
+		}
+	}
+	return out
+}
+
+// sentBy is how many packets a viewer's slot has sent.
+func sentBy(v *viewer) uint32 { return v.slots[0].packets }
+
+func TestThePacketsOfAPictureGoOutTogether(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	at := int64(1e9)
+	for _, p := range picture(0, 5, true) {
+		if n := sentBy(v); n != 0 {
+			t.Fatalf("%d packets went out before the picture was whole", n)
+		}
+		track.WritePacket(p)
+		v.w.step(at)
+		at += 100_000
+	}
+	if n := sentBy(v); n != 5 {
+		t.Errorf("%d of 5 packets went out with the last one", n)
+	}
+}
+
+func TestAPictureThatTakesItsTimeIsNotHeldBackLonger(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	packets := picture(0, 4, true)
+	at := int64(1e9)
+	track.WritePacket(packets[0])
+	v.w.step(at)
+	if v.w.due != at+gatherFor {
+		t.Errorf("the worker comes back at %d, not at %d", v.w.due, at+gatherFor)
+	}
+	track.WritePacket(packets[1])
+	v.w.step(at + gatherFor - 1)
+	if n := sentBy(v); n != 0 {
+		t.Errorf("%d packets went out early", n)
+	}
+	v.w.step(at + gatherFor)
+	if n := sentBy(v); n != 2 {
+		t.Errorf("%d of 2 packets went out when it was time", n)
+	}
+	if v.w.due != 0 {
+		t.Error("the worker comes back for nothing")
+	}
+}
+
+func TestManyPacketsOfOnePictureDoNotWait(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	for _, p := range picture(0, passPackets+3, true)[:passPackets] {
+		track.WritePacket(p)
+	}
+	v.w.step(1e9)
+	if n := sentBy(v); n != passPackets {
+		t.Errorf("%d of %d packets went out", n, passPackets)
+	}
+}
+
+func TestAJoinerGetsWhatIsHeldBackOnce(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	packets := append(picture(0, 2, true), picture(2, 3, false)...)
+	for _, p := range packets[:4] { // the second picture is not whole yet
+		p.Arrival = 1e9
+		track.WritePacket(p)
+		v.w.step(1e9)
+	}
+	late := joinViewer(t, v.eng, v.w)
+	late.attend(1e9)
+	v.w.step(1e9)
+	for _, p := range packets[4:] {
+		track.WritePacket(p)
+		v.w.step(1e9 + 1)
+	}
+	if a, b := sentBy(v), sentBy(late); a != 5 || b != 5 {
+		t.Errorf("%d and %d packets went out, not 5 and 5", a, b)
+	}
+	if drops := v.eng.drops.Snapshot(); len(drops) > 0 {
+		t.Errorf("packets were handed out twice: %v", drops)
+	}
+}
+
+func TestWhatIsHeldBackGoesOutWhenTheTrackEnds(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	track.WritePacket(picture(0, 3, true)[0])
+	v.w.step(1e9)
+	v.eng.hub.Close()
+	v.w.step(1e9 + 1)
+	if len(v.w.taps) != 1 {
+		t.Fatal("the track was let go of with a packet held back")
+	}
+	v.w.step(1e9 + gatherFor)
+	if n := sentBy(v); n != 1 {
+		t.Errorf("%d packets went out", n)
+	}
+	if len(v.w.taps) != 0 {
+		t.Error("the track that ended is still followed")
+	}
+}
