@@ -30,6 +30,7 @@ type pes struct {
 	reading bool   // the header is not complete yet
 	inside  bool   // payload follows
 	left    int    // payload bytes still to come; -1: until the next packet starts
+	due     int    // of pictures, with [Handler.Whole]: payload bytes still to come, 0 when not told
 }
 
 // maxHeader is the longest PES header: 9 bytes and a one-byte length.
@@ -82,6 +83,11 @@ func (p *pes) packet(b []byte, start bool) {
 	}
 	if p.left < 0 {
 		p.parse.write(b)
+		if p.due > 0 {
+			if p.due -= len(b); p.due <= 0 {
+				p.parse.flush()
+			}
+		}
 		return
 	}
 	n := min(p.left, len(b))
@@ -170,6 +176,9 @@ func (p *pes) open(h []byte) {
 			p.d.stats.BadPES++
 			p.left = -1
 		}
+	}
+	if p.due = 0; p.d.h.Whole && n > 0 {
+		p.due = n - (len(h) - 6)
 	}
 	if h[6]&0x30 != 0 {
 		p.stream.pid.scrambled = true

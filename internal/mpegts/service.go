@@ -94,6 +94,10 @@ type Handler struct {
 	Section func(pid uint16, section []byte)
 	// Want says whether a service's streams are to be parsed into frames; nil: all.
 	Want func(*Service) bool
+	// Whole says that each picture comes in a PES packet of its own, as encoders on
+	// this machine send them: where its length is told, the picture is handed over
+	// when its packet is complete, a picture earlier than when the next one begins.
+	Whole bool
 }
 
 // Stats counts what went wrong and what passed.

@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,17 @@ func arguments(t Target, formats []media.Format) []string {
 		// One core at most, whatever the machine has: a step of the ladder needs a fifth.
 		args = append(args, strings.Fields("-filter_threads 1 -threads 1")...)
 	}
-	args = append(args, strings.Fields("-fflags +nobuffer -analyzeduration 300000 -probesize 500000 -f mpegts -i pipe:0")...)
+	if !low {
+		// Threads that each decode a picture of their own hold back as many pictures.
+		args = append(args, "-thread_type", "slice")
+	}
+	// What goes in is whole frames, one to a packet: a parser would wait for the next
+	// to be sure. Opus needs one to be unpacked, E-AC-3 because its length is not known here.
+	flags := "+nobuffer+noparse"
+	if slices.ContainsFunc(formats, func(f media.Format) bool { return f.Codec == media.Opus || f.Codec == media.EAC3 }) {
+		flags = "+nobuffer"
+	}
+	args = append(args, strings.Fields("-fflags "+flags+" -analyzeduration 300000 -probesize 500000 -f mpegts -i pipe:0")...)
 	sounds := 0
 	for _, f := range formats {
 		switch {
@@ -37,14 +48,14 @@ func arguments(t Target, formats []media.Format) []string {
 		case low:
 			args = append(args, lowArguments(t, r, f)...)
 		default:
-			args = append(args, pictureArguments(t)...)
+			args = append(args, pictureArguments(t, f)...)
 		}
 	}
 	if sounds > 0 {
 		args = append(args, soundArguments(t)...)
 	}
 	return append(args, strings.Fields("-f mpegts -mpegts_copyts 1 -muxdelay 0 -muxpreload 0 -flush_packets 1"+
-		" -pat_period 0.5 pipe:1")...)
+		" -omit_video_pes_length 0 -pat_period 0.5 pipe:1")...)
 }
 
 // firstPID is where ffmpeg's multiplexer begins to number its streams (-mpegts_start_pid).
@@ -53,10 +64,10 @@ const firstPID = 0x100
 // pictureArguments: standard definition at most 720 lines, square pixels so that
 // no player has to know better, fields made into pictures, a key frame each two
 // seconds, one picture out for each in.
-func pictureArguments(t Target) []string {
+func pictureArguments(t Target, f media.Format) []string {
 	args := []string{
 		"-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "1:90000",
-		"-vf", "yadif=deint=interlaced,scale=w='trunc(min(720,ih)*dar/2)*2':h='min(720,trunc(ih/2)*2)',setsar=1,format=yuv420p",
+		"-vf", fields(f) + "scale=w='trunc(min(720,ih)*dar/2)*2':h='min(720,trunc(ih/2)*2)',setsar=1,format=yuv420p",
 	}
 	args = append(args, strings.Fields("-c:v libx264 -preset superfast -tune zerolatency -bf 0 -g 50 -sc_threshold 0"+
 		" -crf 23 -maxrate 2500k -bufsize 2500k -threads 2")...)
@@ -64,6 +75,15 @@ func pictureArguments(t Target) []string {
 		args = append(args, "-profile:v", "baseline")
 	}
 	return args
+}
+
+// fields returns the filter that makes pictures of fields, with its comma. It holds a
+// picture back, so it is left out where there are none.
+func fields(f media.Format) string {
+	if !f.Interlaced {
+		return ""
+	}
+	return "yadif=deint=interlaced,"
 }
 
 // lowArguments: a step of the ladder. The quality is held where the picture is
@@ -79,7 +99,7 @@ func lowArguments(t Target, r Rung, f media.Format) []string {
 	if w, h := r.size(f); w > 0 {
 		scale = fmt.Sprintf("scale=%d:%d", w, h) // what the playlist says
 	}
-	filters = append(filters, "yadif=deint=interlaced", scale, "setsar=1", "format=yuv420p")
+	filters = append(filters, fields(f)+scale, "setsar=1", "format=yuv420p")
 	args := []string{
 		"-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "1:90000", "-vf", strings.Join(filters, ","),
 		"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%d)", keySeconds),

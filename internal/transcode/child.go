@@ -233,6 +233,7 @@ func (c *child) write(ctx context.Context, in io.Writer, held []feed.Event) erro
 	if err != nil {
 		return err
 	}
+	w.TellLengths()
 	last := make([]media.Time, len(c.outs))
 	begin := held[0].Frame.PTS
 	for {
@@ -268,12 +269,31 @@ func (c *child) write(ctx context.Context, in io.Writer, held []feed.Event) erro
 		}
 		c.offered.Add(1)
 		c.writing.Store(c.r.s.clock.Now())
-		err := w.WriteFrame(to, &f)
+		err := writeSingly(w, to, c.outs[to].format, &f)
 		c.writing.Store(0)
 		if err != nil && !errors.Is(err, mpegts.ErrFormat) {
 			return err
 		}
 	}
+}
+
+// writeSingly writes each sound of a frame by itself, because the child does not look
+// for several in a packet.
+func writeSingly(w *mpegts.Writer, to int, format media.Format, f *media.Frame) error {
+	if format.Codec.Kind() == media.Video || len(f.Units) < 2 || media.UnitDuration(format, f.Units[0]) <= 0 {
+		return w.WriteFrame(to, f)
+	}
+	one := *f
+	var at time.Duration // from the frame's time
+	for i := range f.Units {
+		one.Units = f.Units[i : i+1]
+		one.PTS, one.DTS = f.PTS.Add(at), f.DTS.Add(at)
+		if err := w.WriteFrame(to, &one); err != nil {
+			return err
+		}
+		at += media.UnitDuration(format, f.Units[i])
+	}
+	return nil
 }
 
 // lateness returns how long ago a frame arrived.
@@ -339,6 +359,7 @@ func (c *child) read(out io.Reader) error {
 			}
 		},
 		Frame: c.frame,
+		Whole: true,
 	})
 	buf := make([]byte, 64<<10)
 	for {
