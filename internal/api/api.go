@@ -32,6 +32,7 @@ type Config struct {
 	Channels  Channels
 	Recorder  Recorder
 	Meetings  Meetings
+	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
 	// Features says what this node can do: "ffmpeg", "https" …
 	Features func() map[string]bool
@@ -138,6 +139,7 @@ func New(cfg Config) http.Handler {
 	s.sessions(a)
 	s.meetings(a)
 	s.channels(a)
+	s.quality(a, mux)
 	s.recordings(a, mux)
 	s.users(a)
 	s.kiosks(a)

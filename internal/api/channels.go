@@ -38,6 +38,8 @@ type channelView struct {
 	Reason   *Reason   `json:"reason,omitempty"`
 	Tracks   []Track   `json:"tracks"`
 	Bitrate  int64     `json:"bitrate"`
+
+	Quality *ChannelQuality `json:"quality,omitempty"`
 }
 
 // channelView shows sources, which may hold passwords, only to those who manage them.
@@ -84,7 +86,7 @@ func (s *service) channels(a huma.API) {
 		out := make([]channelView, 0, len(all))
 		for i, c := range all {
 			if i >= in.Offset && len(out) < in.Limit {
-				out = append(out, channelViewOf(c, principal(ctx)))
+				out = append(out, s.withQuality(channelViewOf(c, principal(ctx))))
 			}
 		}
 		return listOf(out, len(all)), nil
@@ -111,7 +113,7 @@ func (s *service) channel(ctx context.Context, id string) (*body[channelView], e
 	if !ok {
 		return nil, problem(errNotFound)
 	}
-	return &body[channelView]{channelViewOf(c, principal(ctx))}, nil
+	return &body[channelView]{s.withQuality(channelViewOf(c, principal(ctx)))}, nil
 }
 
 func (s *service) createChannel(ctx context.Context, in *newChannel) (*body[channelView], error) {

@@ -29,7 +29,7 @@ const (
 	changedSamples = 6
 	// stillMean is the mean difference of two codings of the same picture. A camera
 	// that looks at nothing that moves has more, by its noise.
-	stillMean = 1.0
+	stillMean = 0.2
 )
 
 // black reports whether there is nothing to be seen.

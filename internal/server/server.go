@@ -26,6 +26,7 @@ import (
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/programme"
+	"tongxiang/internal/quality"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
@@ -50,6 +51,7 @@ type Server struct {
 	hls      *hls.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
+	quality  *quality.Service
 
 	programme *programme.Service
 	engine    *sfu.Engine
@@ -104,6 +106,9 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	}
 	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{})
 	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
+		return s, err
+	}
+	if err := s.buildQuality(ctx, clock); err != nil {
 		return s, err
 	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
@@ -163,6 +168,7 @@ func (s *Server) buildHandler() error {
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
 		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Features: s.features,
+		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ws/", s.signaling.Handler())
@@ -201,6 +207,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		s.resumeMeetings(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		s.pruneAlarms(ctx)
 		return nil
 	})
 	if s.cfg.Demo.Enabled {
@@ -251,6 +261,9 @@ func (s *Server) Close() error {
 	}
 	if s.hls != nil {
 		s.hls.Close()
+	}
+	if s.quality != nil { // before the channels: that they go is no alarm
+		s.quality.Close()
 	}
 	if s.channels != nil {
 		s.channels.Close()
