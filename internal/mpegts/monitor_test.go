@@ -1,6 +1,7 @@
 package mpegts
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -296,6 +297,40 @@ func TestMissingSoundIsSaidOfItsServiceOnly(t *testing.T) {
 	d.Feed(c.make(9*time.Second), 0)
 	if one, two := d.MeasureService(d.Services()[0]), d.MeasureService(d.Services()[1]); one.Missing || !two.Missing {
 		t.Errorf("missing: %v, %v", one.Missing, two.Missing)
+	}
+}
+
+// TestClockAccuracyIsWhatPCRVerifyFinds counts by TSDuck's rule: the distance of two
+// references of a PID against that of their packets at the multiplex's bit rate.
+func TestClockAccuracyIsWhatPCRVerifyFinds(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	c := carrier{pcr: func(_ int, at time.Duration, pcr int64) int64 {
+		if at > 2*time.Second && r.IntN(9) == 0 {
+			return pcr + r.Int64N(2000) - 1000
+		}
+		return pcr
+	}}
+	var d *Demuxer
+	type point struct {
+		pcr    int64
+		packet uint64
+	}
+	last := map[uint16]point{}
+	jitter, checked := uint64(0), 0
+	d = NewDemuxer(Handler{PCR: func(pid uint16, pcr int64, _ bool) {
+		now := point{pcr, d.Stats().Packets}
+		if was, ok := last[pid]; ok {
+			checked++
+			off := float64(now.pcr-was.pcr) - float64(now.packet-was.packet)*PacketSize*8*27/10
+			if off > pcrAccuracy || off < -pcrAccuracy {
+				jitter++
+			}
+		}
+		last[pid] = now
+	}})
+	d.Feed(c.make(20*time.Second), 0)
+	if got := d.Measure().Errors.PCRAccuracyError; got != jitter || jitter < 50 {
+		t.Errorf("%d references off, pcrverify's rule finds %d of %d", got, jitter, checked)
 	}
 }
 

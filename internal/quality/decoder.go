@@ -32,8 +32,13 @@ const (
 	// spacing is the distance of samples on the child's clock, in milliseconds.
 	spacing = 2000
 	// patience is how long a child may take for one sample. A healthy one needs a few
-	// milliseconds; a machine out of breath may need a hundred times as long.
-	patience = 3 * time.Second
+	// milliseconds; a machine out of breath may need a hundred times as long, and the
+	// process itself to start.
+	patience      = 3 * time.Second
+	startPatience = 15 * time.Second
+	// lifetime is where a child's clock ends, in milliseconds: well before the 32 bits
+	// of FLV do, and half a day of samples of fifty channels.
+	lifetime = 1_000_000_000
 )
 
 var (
@@ -56,6 +61,9 @@ type decoder struct {
 	next   int64 // ms: where the next sample goes
 	buf    []byte
 	used   time.Time
+
+	patience time.Duration // for the next sample
+	steady   time.Duration // for those after it
 }
 
 // decoded is a picture or a piece of sound as it comes out.
@@ -82,7 +90,7 @@ func decoderArguments(codec media.Codec) []string {
 func startDecoder(ctx context.Context, path string, codec media.Codec) (*decoder, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd, words := ffmpeg.Command(ctx, path, decoderArguments(codec)...)
-	d := &decoder{codec: codec, cmd: cmd, cancel: cancel, words: words, out: make(chan decoded, 64), done: make(chan struct{}), next: spacing}
+	d := &decoder{codec: codec, cmd: cmd, cancel: cancel, words: words, out: make(chan decoded, 64), done: make(chan struct{}), next: spacing, patience: startPatience, steady: patience}
 	times := make(chan int64, 64)
 	if codec.Kind() == media.Video {
 		cmd.Stderr = &timesWriter{times: times, rest: words}
@@ -117,7 +125,7 @@ func startDecoder(ctx context.Context, path string, codec media.Codec) (*decoder
 
 // write gives the child bytes; one that does not take them is stuck.
 func (d *decoder) write(b []byte) error {
-	stuck := time.AfterFunc(patience, d.cancel)
+	stuck := time.AfterFunc(d.patience, d.cancel)
 	defer stuck.Stop()
 	if _, err := d.in.Write(b); err != nil {
 		return fmt.Errorf("write to ffmpeg: %w; it said: %s", err, d.words)
@@ -136,7 +144,7 @@ func (d *decoder) decode(ctx context.Context, blocks []block, until int64) ([]de
 		return nil, err
 	}
 	var got []decoded
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(d.patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -157,6 +165,7 @@ func (d *decoder) decode(ctx context.Context, blocks []block, until int64) ([]de
 			o.at -= at
 			got = append(got, o)
 			if d.length(o) >= until {
+				d.patience = d.steady
 				return got, nil
 			}
 		}
@@ -257,13 +266,15 @@ func (w *timesWriter) Write(p []byte) (int, error) {
 }
 
 func (w *timesWriter) take(line []byte) {
-	if _, after, ok := bytes.Cut(line, []byte("pts_time:")); ok && bytes.HasPrefix(line, []byte("frame:")) {
-		seconds, err := strconv.ParseFloat(string(bytes.TrimSpace(after)), 64)
+	// "frame:0    pts:2000    pts_time:2"; the last is rounded to six digits.
+	if _, after, ok := bytes.Cut(line, []byte(" pts:")); ok && bytes.HasPrefix(line, []byte("frame:")) {
+		number, _, _ := bytes.Cut(after, []byte(" "))
+		at, err := strconv.ParseInt(string(number), 10, 64)
 		if err != nil {
-			seconds = -1
+			at = -1
 		}
 		select {
-		case w.times <- int64(seconds*1000 + 0.5):
+		case w.times <- at:
 		default: // nobody reads: the child is being closed
 		}
 		return

@@ -110,7 +110,7 @@ func TestFaultsOfPictureAndSoundAreFoundWithinTenSecondsAndCleared(t *testing.T)
 		{"noise at -70 dBFS in MP2", moving + "352x288", "null", "aevalsrc='if(" + fault + ",0.00055*(2*random(0)-1),0.1*sin(700*t))':s=48000", with(h264, mp2), Silent},
 		{"too loud", moving + "352x288", "null", "aevalsrc='if(" + fault + ",0.7,0.05)*sin(2000*t)|if(" + fault + ",0.7,0.05)*sin(2100*t)':s=48000", with(h264, aac), Loud},
 
-		{"a dark scene with a subtitle", "color=c=0x161616:r=25:s=720x576", "noise=alls=6:allf=t,drawbox=x=200:y=480:w=12:h=40:c=white:t=fill,drawbox=x=240:y=480:w=12:h=40:c=white:t=fill,drawbox=x=280:y=480:w=40:h=8:c=white:t=fill,drawbox=x=340:y=480:w=12:h=40:c=white:t=fill",
+		{"a dark scene with a subtitle", "color=c=0x161616:r=25:s=352x288", "noise=alls=6:allf=t,drawbox=x=100:y=240:w=6:h=20:c=white:t=fill,drawbox=x=120:y=240:w=6:h=20:c=white:t=fill,drawbox=x=140:y=240:w=20:h=4:c=white:t=fill,drawbox=x=170:y=240:w=6:h=20:c=white:t=fill",
 			speech, with(h264, mp2), ""},
 		{"a test card with a clock", "color=c=white:s=14x20:r=25[hand];smptebars=r=25:s=720x576[card];[card][hand]overlay=x='300+20*mod(floor(t)\\,6)':y=500:eval=frame", "null",
 			speech, with(h264, mp2), ""},

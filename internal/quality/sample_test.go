@@ -100,6 +100,25 @@ func TestHeadersOfMPEG2SayThatNothingIsHeldBack(t *testing.T) {
 	}
 }
 
+func TestTimesOfPicturesAreReadExactly(t *testing.T) {
+	times := make(chan int64, 8)
+	var rest bytes.Buffer
+	w := &timesWriter{times: times, rest: &rest}
+	for _, s := range []string{"frame:0    pts:1500    pts_", "time:1.5\nt=1\nframe:12   pts:998000500 pts_time:998001\nt=1\n", "something broke\nframe:13 pts:NOPTS pts_time:NOPTS\n"} {
+		if n, err := w.Write([]byte(s)); n != len(s) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	for _, want := range []int64{1500, 998000500, -1} {
+		if got := <-times; got != want {
+			t.Errorf("%d, want %d", got, want)
+		}
+	}
+	if rest.String() != "something broke\n" {
+		t.Errorf("%q", rest.String())
+	}
+}
+
 func FuzzHeaders(f *testing.F) {
 	for _, u := range h264Sets {
 		f.Add(u)

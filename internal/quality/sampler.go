@@ -71,6 +71,7 @@ type sampler struct {
 	cost     time.Duration // of this period
 	spent    map[*decoder]time.Duration
 	period   time.Time
+	patience time.Duration // of decoders; 0: their own
 }
 
 func newSampler(s *Service) *sampler {
@@ -155,10 +156,17 @@ func (s *Service) pick(nowNS int64) (*sample, time.Duration) {
 
 func (z *sampler) decoder(ctx context.Context, codec media.Codec) (*decoder, error) {
 	d := z.decoders[codec]
+	if d != nil && d.next > lifetime {
+		z.drop(codec)
+		d = nil
+	}
 	if d == nil {
 		var err error
 		if d, err = startDecoder(ctx, z.s.cfg.FFmpeg, codec); err != nil {
 			return nil, err
+		}
+		if z.patience > 0 {
+			d.patience, d.steady = z.patience, z.patience
 		}
 		z.s.starts.Add(1)
 		z.decoders[codec] = d
