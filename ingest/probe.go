@@ -137,6 +137,6 @@ func probeTracks(ctx context.Context, u *url.URL) (*core.Report, error) {
 	}
 	return &core.Report{
 		Duration: seconds, Bitrate: int64(float64(out.Bytes()*8) / seconds),
-		Services: []core.ServiceReport{service},
+		Services: []core.ServiceReport{service}, PIDs: []core.PIDMeasure{},
 	}, nil
 }

@@ -54,6 +54,10 @@ func FuzzDemuxer(f *testing.F) {
 			b = b[n:]
 		}
 		d.Flush()
+		d.Measure()
+		for _, s := range d.Services() {
+			d.MeasureService(s)
+		}
 		if len(d.Services()) > maxServices {
 			t.Fatal("too many services")
 		}

@@ -80,7 +80,7 @@ func (d *Demuxer) MeasureService(s *Service) Measure {
 
 // Measure returns what was measured of the multiplex. PIDs that never came are left out.
 func (d *Demuxer) Measure() Measure {
-	r := Measure{Bitrate: d.monitor.bitrate, Packets: d.stats.Packets, Scrambled: d.stats.Scrambled}
+	r := Measure{PIDs: []PIDMeasure{}, Bitrate: d.monitor.bitrate, Packets: d.stats.Packets, Scrambled: d.stats.Scrambled}
 	d.sync(&r.Errors)
 	for _, p := range d.pid {
 		if p == nil {

@@ -78,6 +78,10 @@ const (
 	// bit rates are measured.
 	checkEvery = pcrRate / 10
 	rateEvery  = pcrRate
+	// checkShare bounds the streams looked at for each packet, rateAfter is how many
+	// packets must have come for rates: leaps of a hostile clock cost little.
+	checkShare = 8
+	rateAfter  = 32
 	// mainSilent is how long the clock of all may say nothing before another takes over.
 	mainSilent = 2 * pcrRate
 )
@@ -94,13 +98,16 @@ type monitor struct {
 	elapsed int64  // 27 MHz, without breaks
 	packets uint64 // that elapsed covers
 	checked int64
-	rated   int64
-	total   uint64 // packets when rates were measured last
-	bitrate int64
-	span    rate
-	lastCAT int64
-	seenCAT bool
-	hidden  uint64 // scrambled packets when the CAT was asked for last
+	// A clock that leaps with every packet must not make each of them look at all PIDs.
+	checkedAt uint64 // packet
+	watched   uint64 // streams that were looked at
+	rated     int64
+	total     uint64 // packets when rates were measured last
+	bitrate   int64
+	span      rate
+	lastCAT   int64
+	seenCAT   bool
+	hidden    uint64 // scrambled packets when the CAT was asked for last
 }
 
 // clock is the PCR of one PID.
@@ -261,18 +268,19 @@ func (c *clock) anew() {
 // without it counts once more.
 func (m *monitor) check(packet uint64) {
 	now := m.elapsed
-	if now-m.checked >= checkEvery {
-		m.checked = now
+	if now-m.checked >= checkEvery && packet-m.checkedAt >= m.watched/checkShare {
+		m.checked, m.checkedAt, m.watched = now, packet, 0
 		if p := m.d.pid[pidPAT]; p != nil && now-p.table > tableInterval {
 			p.errors.PATError++
 			p.table = now
 		}
 		m.checkCAT(now)
 		for _, s := range m.d.order {
+			m.watched += uint64(len(s.Streams)) + 1
 			m.checkService(s, now)
 		}
 	}
-	if d := now - m.rated; d >= rateEvery {
+	if d := now - m.rated; d >= rateEvery && packet-m.total >= rateAfter {
 		m.rated = now
 		m.bitrate = bitrate(packet-m.total, d)
 		m.total = packet
