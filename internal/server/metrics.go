@@ -26,6 +26,7 @@ func (s *Server) metrics() http.Handler {
 		guideCollector{s.epg},
 		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
 		&qualityCollector{s.channels, s.quality},
+		hlsCollector{s.hls},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
