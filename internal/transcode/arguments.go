@@ -54,7 +54,8 @@ func arguments(t Target, formats []media.Format) []string {
 	if sounds > 0 {
 		args = append(args, soundArguments(t)...)
 	}
-	return append(args, strings.Fields("-f mpegts -mpegts_copyts 1 -muxdelay 0 -muxpreload 0 -flush_packets 1"+
+	// Sound and picture each go out when they are there: who reads puts them in order.
+	return append(args, strings.Fields("-f mpegts -max_interleave_delta 1 -mpegts_copyts 1 -muxdelay 0 -muxpreload 0 -flush_packets 1"+
 		" -omit_video_pes_length 0 -pat_period 0.5 pipe:1")...)
 }
 

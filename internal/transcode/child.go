@@ -81,7 +81,6 @@ type child struct {
 	heard   atomic.Int64 // the process's clock when something last came out
 	writing atomic.Int64 // the same when a write began that has not ended; 0: none
 	spoken  atomic.Bool  // something came out
-	arrival atomic.Int64 // what is to be added to the source's time for when it reached us
 
 	tracks map[*mpegts.Stream]*stream.Track // of the reading goroutine
 
@@ -93,8 +92,9 @@ type child struct {
 
 // childTrack is one track that goes through a child.
 type childTrack struct {
-	label  stream.Label
-	format media.Format // of the source
+	label   stream.Label
+	format  media.Format  // of the source
+	arrival *atomic.Int64 // what is to be added to a time of the source for when it reached us
 }
 
 // formats returns what goes in.
@@ -109,7 +109,7 @@ func (c *child) formats() []media.Format {
 // child runs one generation and returns why it ended.
 func (r *rendition) child(ctx context.Context) error {
 	f := feed.Open(r.s.hub, r.source, feed.Options{
-		Accept: r.plan.accept(Encode), Sounds: maxSounds, From: r.plan.from(), Drops: &r.s.drops,
+		Accept: r.plan.accept(Encode), Sounds: maxSounds, Eager: true, From: r.plan.from(), Drops: &r.s.drops,
 	})
 	defer f.Close()
 	if _, err := f.Next(ctx); err != nil { // the first event says what there is
@@ -123,7 +123,7 @@ func (r *rendition) child(ctx context.Context) error {
 			continue
 		}
 		c.ins = append(c.ins, len(c.outs))
-		c.outs = append(c.outs, childTrack{t.Label, t.Format})
+		c.outs = append(c.outs, childTrack{t.Label, t.Format, new(atomic.Int64)})
 	}
 	return c.run(ctx)
 }
@@ -256,7 +256,7 @@ func (c *child) write(ctx context.Context, in io.Writer, held []feed.Event) erro
 			return errRenew
 		}
 		last[to] = f.DTS
-		c.arrival.Store(f.Arrival - int64(f.DTS))
+		c.outs[to].arrival.Store(f.Arrival - int64(f.DTS))
 		// What is shown before the first picture refers to what the child never got.
 		leading := c.outs[to].format.Codec.Kind() == media.Video && f.PTS < begin
 		f.PTS, f.DTS = f.PTS.Add(origin-time.Duration(c.base)), f.DTS.Add(origin-time.Duration(c.base))
@@ -387,7 +387,7 @@ func (c *child) frame(st *mpegts.Stream, f *media.Frame, at mpegts.Times) {
 	}
 	f.Gap = before && f.DTS.Sub(last) > renewJump
 	// When the source's frame reached us: its delay is the viewer's, not ours.
-	f.Arrival = min(int64(f.DTS)+c.arrival.Load(), now)
+	f.Arrival = min(int64(f.DTS)+c.outs[int(st.PID)-firstPID].arrival.Load(), now)
 	c.r.written[t.Label()] = f.DTS
 	t.WriteFrame(f)
 }

@@ -22,6 +22,11 @@ type Options struct {
 	Accept func(media.Format) error
 	// Sounds is how many sound tracks to follow at most; 0: one.
 	Sounds int
+	// Eager returns frames as they come, without waiting for those of other tracks
+	// that might be decoded before them: for readers who hand them on to others. Of
+	// each track they are in order. Multiplexes send sound up to half a second after
+	// the picture that belongs to it.
+	Eager bool
 	// From is where to begin in the tracks that are there already.
 	From stream.Start
 	// Drops counts what the feed loses by being slow; nil: a counter of its own.
@@ -241,7 +246,7 @@ func (f *Feed) ready(all bool) int {
 			best = i
 		}
 	}
-	if best < 0 || all {
+	if best < 0 || all || f.opt.Eager {
 		return best
 	}
 	q := f.lanes[best].queue

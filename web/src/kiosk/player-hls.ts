@@ -21,6 +21,9 @@ declare global {
 
 /** The rate of the level that this device played last, bits a second. */
 const rateKey = 'tongxiang.kiosk.rate'
+/** How far behind the newest part a player stays: at first, and on a line that is uneven. Seconds. */
+const near = 1.5
+const far = 3
 /** How often the buffer is looked at, in ms. */
 const look = 250
 
@@ -44,7 +47,7 @@ export function playHls(
     backBufferLength: 10,
     maxBufferLength: 12,
     maxMaxBufferLength: 20,
-    liveSyncDuration: 1.5,
+    liveSyncDuration: near,
     liveMaxLatencyDuration: 6,
     maxLiveSyncPlaybackRate: 1.08,
     // One retry inside hls.js for a lost segment; the machine has the back-off for everything longer.
@@ -97,20 +100,20 @@ export function playHls(
     const last = Number.parseInt(memory.get(rateKey), 10)
     abr = beginAbr(Math.min(top, levelFor(rates, last > 0 ? last : Infinity)), performance.now())
     hls.loadLevel = abr.level
-    // What a thin line brings comes unevenly: a second more in hand.
-    if (abr.level < rates.length - 1 || wanted.quality !== 'auto') hls.config.liveSyncDuration = 2.5
     void begin(
       video,
       guarded(events, () => stopped),
     )
   })
   const timer = setInterval(() => {
-    if (abr === null || video.paused || document.hidden || hls.levels.length < 2) return
+    if (abr === null || video.paused || document.hidden) return
     const next = judge(abr, ahead(video), top, performance.now())
+    // A line that let the buffer run dry brings things unevenly: a little more in hand from now on.
+    if (next.drySince !== null && abr.drySince === null)
+      hls.config.liveSyncDuration = Math.min((hls.config.liveSyncDuration ?? near) + 0.25, far)
     if (next.level < abr.level) {
       // What is on its way is for the level that is too much: drop it.
       hls.currentLevel = next.level
-      hls.config.liveSyncDuration = 2.5
     } else if (next.level > abr.level) hls.loadLevel = next.level
     if (next.level !== abr.level || (abr.trial && !next.trial)) remember(next)
     abr = next
