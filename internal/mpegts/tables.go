@@ -200,9 +200,10 @@ func (d *Demuxer) wantedElsewhere(not *Service, st *Stream) bool {
 
 // readSDT takes the names of services, whether or not the PAT knows them yet.
 func (d *Demuxer) readSDT(h header) {
-	if !h.current {
+	if !h.current || d.sdt[h.number] == h.crc {
 		return
 	}
+	d.sdt[h.number] = h.crc
 	parseSDT(h.body, func(id uint16, desc description) {
 		if old, ok := d.names[id]; ok && old == desc || !ok && len(d.names) >= maxDescriptions {
 			return
