@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run test lint build web bench bench-fanout bench-sfu bench-sources bench-captures bench-e2e e2e clean
+.PHONY: help run test lint build web bench bench-fanout bench-sfu bench-sources bench-captures bench-demux bench-broadcast bench-e2e e2e clean
 
 help:            ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -44,6 +44,12 @@ bench-sources:   ## how channels bear a source that vanishes for 30 s
 
 bench-captures:  ## every real stream in STREAMS=FOLDER through the ingest, as a table
 	@$(GO) run ./bench/captures $(STREAMS)
+
+bench-demux:     ## the TS core against go-astits and ffmpeg on one multiplex of 37.6 Mbit/s
+	@$(GO) run ./bench/demux $(ARGS)
+
+bench-broadcast: ## 49 programmes into the server; appends to docs/bench/broadcast.md (ARGS='-window 5m -hls')
+	@scripts/bench-broadcast.sh $(ARGS)
 
 bench-e2e:       ## timings seen by a real browser (join, kiosk, recovery)
 	@scripts/install.sh test

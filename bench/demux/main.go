@@ -71,7 +71,7 @@ func contenders() []contender {
 }
 
 func run(ctx context.Context, dir string, runs, rounds int) error {
-	files, err := multiplex.Make(ctx, dir, 1)
+	files, err := multiplex.Make(ctx, dir, multiplex.Mixed, 1)
 	if err != nil {
 		return err
 	}

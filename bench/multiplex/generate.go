@@ -40,6 +40,25 @@ const (
 	aacSamples = 449 * 1024 // the encoder puts one frame in front
 )
 
+// Kind says how the programmes are coded.
+type Kind string
+
+// The kinds of multiplex.
+const (
+	Mixed  Kind = "mixed"  // H.264 and MPEG-2, MP2 and AAC, as satellites carry them
+	Direct Kind = "direct" // H.264 and AAC: what a browser plays as it is
+)
+
+func (k Kind) contents() [Services]content {
+	cs := contents()
+	for i := range cs {
+		if k == Direct {
+			cs[i].video, cs[i].audio, cs[i].samples = h264(), aac(), aacSamples
+		}
+	}
+	return cs
+}
+
 func contents() [Services]content {
 	const size = "size=720x576:rate=25"
 	noise := func(source string) string { return source + ",noise=alls=12:allf=t" }
@@ -56,18 +75,18 @@ func contents() [Services]content {
 
 // Make returns the files of n multiplexes in a folder, making those that are not
 // there: half a minute with ffmpeg, once.
-func Make(ctx context.Context, dir string, n int) ([]string, error) {
+func Make(ctx context.Context, dir string, kind Kind, n int) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	var files []string
 	for mux := range n {
-		file := filepath.Join(dir, fmt.Sprintf("mux-%d.ts", mux+1))
+		file := filepath.Join(dir, fmt.Sprintf("%s-%d.ts", kind, mux+1))
 		files = append(files, file)
 		if info, err := os.Stat(file); err == nil && info.Size() == int64(Packets*packetSize) {
 			continue
 		}
-		data, err := make1(ctx, dir, mux)
+		data, err := make1(ctx, dir, kind, mux)
 		if err != nil {
 			return nil, fmt.Errorf("multiplex %d: %w", mux+1, err)
 		}
@@ -88,10 +107,10 @@ func write(file string, data []byte) error {
 }
 
 // make1 makes one multiplex.
-func make1(ctx context.Context, dir string, mux int) ([]byte, error) {
+func make1(ctx context.Context, dir string, kind Kind, mux int) ([]byte, error) {
 	var programmes [Services][]byte
-	for i, c := range contents() {
-		coded := filepath.Join(dir, fmt.Sprintf("programme-%d.nut", i+1))
+	for i, c := range kind.contents() {
+		coded := filepath.Join(dir, fmt.Sprintf("%s-programme-%d.nut", kind, i+1))
 		if _, err := os.Stat(coded); err != nil {
 			if err := c.code(ctx, coded); err != nil {
 				return nil, err

@@ -23,7 +23,7 @@ func TestAMultiplexPlaysForEverWithoutASeam(t *testing.T) {
 	if _, err := os.Stat(dir); err != nil {
 		dir = t.TempDir()
 	}
-	files, err := Make(t.Context(), dir, 1)
+	files, err := Make(t.Context(), dir, Mixed, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
