@@ -181,10 +181,13 @@ func (d *Demuxer) packet(p []byte) {
 		return // no payload: the counter does not advance
 	}
 	cc, print := p[3]&0x0F, le64(p[96:])^le64(p[180:])
-	gap := false
+	gap, lost := false, 0
 	if st.seen && cc == (st.counter+1)&0x0F && !st.repeated {
 		st.counter, st.print = cc, print
 	} else {
+		if !discontinuity {
+			lost = int(cc-st.counter-1) & 0x0F
+		}
 		duplicate := false
 		if gap, duplicate = d.continuity(st, cc, print, discontinuity); duplicate {
 			return
@@ -211,7 +214,7 @@ func (d *Demuxer) packet(p []byte) {
 		}
 	case st.pes != nil:
 		if gap {
-			st.pes.gap()
+			st.pes.gap(lost)
 		}
 		st.pes.packet(payload, unitStart)
 	}

@@ -84,7 +84,7 @@ func FuzzElementaryStream(f *testing.F) {
 			case 0:
 				p.end()
 			case 1:
-				p.gap()
+				p.gap(1)
 			}
 			b = b[n:]
 		}

@@ -69,12 +69,14 @@ type pictures struct {
 	started bool // a start code was seen, so buf begins with one
 	sliced  bool // the access unit has a slice
 	corrupt bool
+	hole    int // where its first missing bytes were, when corrupt
+	missing int // packets that are missing there, when known and only there
 	units   []int
 	marks   []mark
 
 	held  *picture // a field that waits for its other half
 	last  Times
-	pace  int64 // the latest distance of two DTS
+	paces [2]int64 // the latest distances of two DTS
 	timed bool
 }
 
@@ -101,11 +103,18 @@ func (p *pictures) mark(s stamp) {
 
 func (p *pictures) end() {}
 
-func (p *pictures) gap() {
+func (p *pictures) gap(lost int) {
 	p.run() // the pictures that end before the hole are whole
-	if p.started {
-		p.corrupt = true
+	if !p.started {
+		return
 	}
+	if p.corrupt {
+		lost = 0
+	} else {
+		p.hole = len(p.buf)
+	}
+	p.corrupt, p.missing = true, lost
+	p.scan = len(p.buf) // bytes before and behind the hole make no start code
 }
 
 func (p *pictures) write(b []byte) {
@@ -203,8 +212,14 @@ func (p *pictures) moved(n int) {
 // that of the next one. The frame keeps the bytes where they are.
 func (p *pictures) cut(at int) {
 	times, ok := p.times()
-	corrupt := p.corrupt
-	pic := p.syntax.picture(p, p.buf[:at:at], p.units)
+	corrupt, end := p.corrupt, at
+	if corrupt && p.skipped(times, at) {
+		end, corrupt = p.hole, p.missing != 1
+		for len(p.units) > 0 && p.units[len(p.units)-1] > end {
+			p.units = p.units[:len(p.units)-1]
+		}
+	}
+	pic := p.syntax.picture(p, p.buf[:end:end], p.units)
 	p.units, p.sliced, p.corrupt = p.units[:0], false, false
 	p.shift(at)
 	if pic == nil || !ok {
@@ -222,6 +237,18 @@ func (p *pictures) cut(at int) {
 	p.pair(pic)
 }
 
+// skipped reports whether what is missing in the access unit under way is the start
+// of another one: then the next, which begins at an offset of the buffer, comes two
+// distances later, and what stands behind the hole belongs to neither.
+func (p *pictures) skipped(t Times, at int) bool {
+	pace := min(p.paces[0], p.paces[1])
+	if pace <= 0 || len(p.marks) == 0 || p.marks[0].off > at || t.Computed {
+		return false
+	}
+	d := forward(t.DTS, p.marks[0].dts)
+	return d > pace*7/4 && d < Ticks
+}
+
 // times finds the times of the access unit at the start of the buffer: those of
 // the PES packet in which it begins. One that shares its packet with another before
 // it has none; its time is counted on.
@@ -234,7 +261,7 @@ func (p *pictures) times() (Times, bool) {
 		t := Times{PTS: p.marks[n-1].pts, DTS: p.marks[n-1].dts}
 		p.marks = append(p.marks[:0], p.marks[n:]...)
 		if d := forward(p.last.DTS, t.DTS); p.timed && d > 0 && d < Ticks {
-			p.pace = d
+			p.paces[0], p.paces[1] = p.paces[1], d
 		}
 		p.last, p.timed = t, true
 		return t, true
@@ -242,7 +269,7 @@ func (p *pictures) times() (Times, bool) {
 	if !p.timed {
 		return Times{}, false
 	}
-	step := p.pace
+	step := p.paces[1]
 	if f := p.stream.Format.FPS; f > 0 {
 		step = int64(Ticks/f + 0.5)
 	}
