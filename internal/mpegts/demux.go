@@ -18,6 +18,7 @@ type Demuxer struct {
 	sdt      [256]uint32 // CRC of the SDT sections in force, by number
 	stats    Stats
 	arrival  int64
+	underWay int               // bytes taken for access units that are not complete
 	onRun    func([]byte, int) // bound once: a method value per call would allocate
 	monitor  *monitor          // TR 101 290, when asked for
 }
@@ -166,7 +167,7 @@ func (d *Demuxer) packet(p []byte) {
 	if p[3]&0x20 != 0 {
 		n := int(p[4])
 		if n > PacketSize-5 {
-			d.stats.BadSections++
+			d.stats.BadAdaptation++
 			return
 		}
 		start = 5 + n
@@ -180,7 +181,7 @@ func (d *Demuxer) packet(p []byte) {
 	if p[3]&0x10 == 0 || start >= PacketSize {
 		return // no payload: the counter does not advance
 	}
-	cc, print := p[3]&0x0F, le64(p[96:])^le64(p[180:])
+	cc, print := p[3]&0x0F, le64(p[8:])^le64(p[96:])^le64(p[180:])
 	gap, lost := false, 0
 	if st.seen && cc == (st.counter+1)&0x0F && !st.repeated {
 		st.counter, st.print = cc, print
@@ -299,6 +300,21 @@ func (d *Demuxer) format(s *Stream, f media.Format) {
 	if d.h.Format != nil {
 		d.h.Format(s)
 	}
+}
+
+// maxUnderWay bounds what the access units under way of all streams together may
+// take: twenty times what seven programmes of high definition do.
+const maxUnderWay = 128 << 20
+
+// take asks for room for access units under way. It reports false, and counts, when
+// there is none: a stream whose pictures never end would have all memory.
+func (d *Demuxer) take(n int) bool {
+	if n > 0 && d.underWay+n > maxUnderWay {
+		d.stats.BadUnits++
+		return false
+	}
+	d.underWay += n
+	return true
 }
 
 // frame hands an access unit over.

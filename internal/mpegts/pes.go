@@ -18,6 +18,8 @@ type parser interface {
 	end()
 	// flush hands over what is there and forgets the rest.
 	flush()
+	// close gives back the room that was taken; nothing else is called any more.
+	close()
 }
 
 // pes reads the PES packets of one PID (ISO/IEC 13818-1 2.4.3.6) and passes their

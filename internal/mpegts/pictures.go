@@ -39,6 +39,9 @@ const (
 	// slab is how much memory is taken at once for the access units of a stream: some
 	// ten pictures of a standard-definition broadcast. It lives as long as one of them.
 	slab = 256 << 10
+	// firstSlab is what a stream begins with: one that was announced and never comes
+	// is to cost little.
+	firstSlab = 16 << 10
 	// lazy is how many bytes may wait to be searched for start codes: a search over
 	// many bytes costs a third of one over each packet, and those that wait for all
 	// programmes of a multiplex still lie in the first cache.
@@ -63,6 +66,7 @@ type pictures struct {
 	// a slab whose beginning belongs to frames that were handed over, so it only
 	// grows, and moves on instead of being moved down.
 	buf     []byte
+	taken   int  // bytes of the slab
 	scan    int  // start codes before here were seen
 	look    int  // up to here start codes are searched for without waiting
 	eager   int  // for so many pictures to come, do not wait: see cut
@@ -118,8 +122,8 @@ func (p *pictures) gap(lost int) {
 }
 
 func (p *pictures) write(b []byte) {
-	if len(b) > cap(p.buf)-len(p.buf) {
-		p.grow(len(b))
+	if len(b) > cap(p.buf)-len(p.buf) && !p.grow(len(b)) {
+		return
 	}
 	// Only the length is written: a new slice would be a pointer for the collector to see.
 	n := len(p.buf)
@@ -130,18 +134,31 @@ func (p *pictures) write(b []byte) {
 	}
 }
 
-// grow goes on in another slab with room for n bytes.
-func (p *pictures) grow(n int) {
-	if len(p.buf)+n > maxPicture {
-		p.d.stats.BadUnits++
-		p.forget()
-	}
+// grow goes on in another slab with room for n bytes; false when there is none to
+// be had, and the picture under way is given up.
+func (p *pictures) grow(n int) bool {
 	have := len(p.buf)
-	size := slab
-	if have+n > slab/2 { // a large picture: it is not to be moved many times
+	size := min(slab, max(firstSlab, 2*p.taken))
+	if have+n > size/2 { // a large picture: it is not to be moved many times
 		size = min(2*(have+n), maxPicture)
 	}
-	p.buf = append(uncleared(max(size, have+n)), p.buf...)
+	if have+n > size {
+		p.d.stats.BadUnits++
+		p.forget()
+		return false
+	}
+	if !p.d.take(size - p.taken) {
+		p.forget()
+		return false
+	}
+	p.taken = size
+	p.buf = append(uncleared(size), p.buf...)
+	return true
+}
+
+func (p *pictures) close() {
+	p.d.take(-p.taken)
+	p.taken, p.buf = 0, nil
 }
 
 func (p *pictures) forget() {

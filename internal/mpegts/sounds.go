@@ -72,7 +72,19 @@ func (s *sounds) write(b []byte) {
 			s.lost = true
 		}
 	}
+	if need := len(s.buf) + len(b); need > cap(s.buf) {
+		size := min(2*need, maxSound)
+		if !s.d.take(size - cap(s.buf)) {
+			return
+		}
+		s.buf = append(make([]byte, 0, size), s.buf...)
+	}
 	s.buf = append(s.buf, b...)
+}
+
+func (s *sounds) close() {
+	s.d.take(-cap(s.buf))
+	s.buf = nil
 }
 
 func (s *sounds) gap(int) {

@@ -105,6 +105,7 @@ func (d *Demuxer) unuse(st *Stream) {
 func (d *Demuxer) release(p *pid) {
 	if p.pes != nil {
 		p.pes.flush()
+		p.pes.parse.close()
 	}
 	p.stream, p.pes = nil, nil
 }
@@ -184,6 +185,7 @@ func (d *Demuxer) selectStreams(s *Service) {
 		case want && st.pid.pes == nil:
 			st.pid.pes = d.newPES(st)
 		case !want && st.pid.pes != nil && !d.wantedElsewhere(s, st):
+			st.pid.pes.parse.close()
 			st.pid.pes = nil
 		}
 	}
