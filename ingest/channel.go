@@ -11,6 +11,7 @@ import (
 
 	"tongxiang/ingest/source"
 	"tongxiang/internal/media"
+	"tongxiang/internal/mpegts"
 	"tongxiang/internal/retry"
 	"tongxiang/internal/stream"
 )
@@ -46,6 +47,8 @@ type Status struct {
 	Bitrate  int64             `json:"bitrate"`          // bits a second that arrive, over about a second
 	Attempts int               `json:"attempts"`         // how often a source was started
 	Errors   map[string]uint64 `json:"errors,omitempty"` // of the source in use, by name
+
+	Transport *mpegts.Measure `json:"-"` // of the source in use; nil when it is no transport stream
 }
 
 // Format is one picture or sound of a channel.
@@ -307,7 +310,7 @@ func (c *channel) status() Status {
 		Playable: c.playable, PlayReason: c.playReason,
 		Source: c.address(c.current), Backup: c.current > 0, Attempts: c.attempts, Bitrate: c.bitrate,
 		Program: c.report.Program, Service: c.report.Service, Provider: c.report.Provider,
-		Errors: maps.Clone(c.report.Errors), Formats: make([]Format, 0, len(c.report.Streams)),
+		Errors: maps.Clone(c.report.Errors), Transport: c.report.Transport, Formats: make([]Format, 0, len(c.report.Streams)),
 	}
 	if s.State != Live {
 		s.Bitrate = 0

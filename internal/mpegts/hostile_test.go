@@ -83,7 +83,7 @@ func TestHostileStreamsAreCountedAndBounded(t *testing.T) {
 				b.packet(uint16(r.IntN(pids)), true, pesHead(0xE0, 1, 1))
 			}
 		}, nil},
-		{"pictures that never end on all PIDs that fit", 200, 140, func(_ *rand.Rand, b *builder, i int) {
+		{"pictures that never end on all PIDs that fit", 200, 150, func(_ *rand.Rand, b *builder, i int) {
 			if i == 0 {
 				var list []patEntry
 				for s := range 60 {

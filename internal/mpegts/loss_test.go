@@ -188,7 +188,7 @@ func compareLossy(t *testing.T, st *Stream, spans []span, clean, got []unit, los
 			}
 		}
 		same := ok && bytes.Equal(u.data, want.data) && (u.pts == want.pts || st.Codec.Kind() == media.Audio)
-		if !damaged && !same && between(spans[i], lost) {
+		if !damaged && !same && inHoles(spans[i], lost) {
 			// Its PES packet has holes before and behind it: nothing tells its time.
 			same = slices.ContainsFunc(got, func(u unit) bool { return bytes.Equal(u.data, want.data) })
 		}
@@ -210,8 +210,8 @@ func compareLossy(t *testing.T, st *Stream, spans []span, clean, got []unit, los
 	t.Logf("PID %d %v: %d hit, %d whole, %d came", st.PID, st.Codec, hit, whole, len(got))
 }
 
-// between reports whether packets of a frame's PES packet are missing on both sides.
-func between(s span, lost map[int]bool) bool {
+// inHoles reports whether packets of a frame's PES packet are missing on both sides.
+func inHoles(s span, lost map[int]bool) bool {
 	before, behind := false, false
 	for _, n := range s.pes {
 		before = before || lost[n] && n < s.packets[0]
