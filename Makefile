@@ -42,8 +42,10 @@ bench-sources:   ## how channels bear a source that vanishes for 30 s
 	@scripts/install.sh test
 	@$(GO) run ./bench/sources
 
-bench-captures:  ## every real stream in STREAMS=FOLDER through the ingest, as a table
-	@$(GO) run ./bench/captures $(STREAMS)
+bench-captures:  ## every real stream in STREAMS=FOLDER through the server and a kiosk in Chromium, as a table
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory build
+	@cd web && TONGXIANG_TEST_BINARY="$(CURDIR)/tongxiang" npm run --silent captures -- "$(abspath $(STREAMS))"
 
 bench-demux:     ## the TS core against go-astits and ffmpeg on one multiplex of 37.6 Mbit/s
 	@$(GO) run ./bench/demux $(ARGS)
