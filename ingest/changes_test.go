@@ -204,7 +204,7 @@ type change struct {
 // TestWhatThreeDaysBringDoesNotRestartAChannel puts each change that a broadcast makes
 // sooner or later between two clips. The channel is started once, who
 // reads it goes on reading, and HLS goes on, with another init segment where the
-// pictures are other ones.
+// framesOf are other ones.
 func TestWhatThreeDaysBringDoesNotRestartAChannel(t *testing.T) {
 	needFFmpeg(t)
 	const seconds = 3
@@ -296,7 +296,7 @@ func (x *airing) run(a *broadcast, h *house, v *viewer, plain []byte, seconds in
 	if x.before, x.err = v.get(x.id, "live.m3u8"); x.err != nil {
 		return
 	}
-	x.items[0] = pictures(x.sub)
+	x.items[0] = framesOf(x.sub)
 	if c.between != nil {
 		c.between(a)
 	}
@@ -304,7 +304,7 @@ func (x *airing) run(a *broadcast, h *house, v *viewer, plain []byte, seconds in
 	a.send(c.second, from&(circle-1), c.indicate)
 	a.send(c.second, (from+90000*seconds)&(circle-1), false)
 	x.status, _ = h.channels.Get(x.id)
-	x.items[1] = pictures(x.sub)
+	x.items[1] = framesOf(x.sub)
 	if c.playable != "" {
 		return // its HLS is the transcoder's
 	}
@@ -369,8 +369,8 @@ func (x *airing) check(t *testing.T, h *house, seconds int) {
 	}
 }
 
-// pictures returns how many pictures the present track of a stream has carried.
-func pictures(sub *stream.Subscription) int {
+// framesOf returns how many pictures the present track of a stream has carried.
+func framesOf(sub *stream.Subscription) int {
 	for _, tr := range sub.Tracks() {
 		if tr.Label() == stream.LabelVideo {
 			return int(tr.Stats().Items)
