@@ -35,11 +35,15 @@ type cutter struct {
 	lead     int // the track that says where fragments end
 	sequence uint32
 
-	base   media.Time // of the file's beginning
-	based  bool
-	from   media.Time   // of the fragment's first frame in the lead track
-	open   bool         // from is set
-	newest []media.Time // decode time of each track's last frame
+	base  media.Time // of the file's beginning
+	based bool
+	// begin is when the first picture is shown. While leading is set, pictures that
+	// are shown before it may come: they refer to what is not in the file (open GOP).
+	begin   media.Time
+	leading bool
+	from    media.Time   // of the fragment's first frame in the lead track
+	open    bool         // from is set
+	newest  []media.Time // decode time of each track's last frame
 }
 
 // newCutter makes a cutter for tracks of these formats; the lead must begin with a
@@ -65,6 +69,12 @@ func (c *cutter) push(track int, ev feed.Event, get func() []byte) []fragment {
 			return nil
 		}
 		c.base, c.based = f.DTS, true
+		c.begin, c.leading = f.PTS, c.formats[c.lead].Codec.Kind() == media.Video && !f.IDR
+	}
+	if c.leading && track == c.lead {
+		if c.leading = f.DTS < c.begin; c.leading && f.PTS < c.begin {
+			return nil
+		}
 	}
 	if f.DTS < c.base {
 		return nil // sound from before the first picture
