@@ -89,7 +89,9 @@ func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options
 	if o.Schemes == nil {
 		o.Schemes = Schemes(o)
 	}
-	return &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes}
+	c := &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes}
+	c.provideTransport()
+	return c
 }
 
 // open makes the source of an address.

@@ -42,6 +42,8 @@ type mux struct {
 	pcr       int64
 	clocked   bool
 	way       source.Link // what the transport said last
+	taps      *taps       // nil: nobody takes packets raw
+	stale     bool        // a service that is tapped changed
 }
 
 // run brings a programme in until ctx or the source ends.
@@ -115,8 +117,8 @@ func (m *Muxes) leave(x *mux, r *receiver) {
 func newMux(key string, clock media.Clock) *mux {
 	x := &mux{key: key, clock: clock, done: make(chan struct{})}
 	x.demux = core.NewDemuxer(core.Handler{
-		Service: func(s *core.Service) { x.each(func(r *receiver) { r.service(s) }) },
-		Gone:    func(s *core.Service) { x.each(func(r *receiver) { r.gone(s) }) },
+		Service: func(s *core.Service) { x.stale = x.taps != nil; x.each(func(r *receiver) { r.service(s) }) },
+		Gone:    func(s *core.Service) { x.stale = x.taps != nil; x.each(func(r *receiver) { r.gone(s) }) },
 		Format:  func(st *core.Stream) { x.each(func(r *receiver) { r.format(st) }) },
 		Frame:   x.frame,
 		PCR:     x.reference,
@@ -153,7 +155,12 @@ func (x *mux) add(out *source.Output, program int) *receiver {
 func (x *mux) remove(r *receiver) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if r.tap != nil {
+		r.tap.flush()
+		x.stale = true
+	}
 	x.receivers = slices.DeleteFunc(x.receivers, func(o *receiver) bool { return o == r })
+	x.retap()
 	x.demux.Reselect()
 }
 
@@ -168,7 +175,13 @@ func (x *mux) feed(b []byte, arrival int64) {
 	for _, r := range x.receivers {
 		r.now = arrival
 	}
+	x.retap()
 	x.demux.Feed(b, arrival)
+	if x.taps != nil {
+		for _, t := range x.taps.list {
+			t.late(arrival)
+		}
+	}
 	for _, r := range x.receivers {
 		r.received(len(b))
 		if arrival >= r.next {
@@ -201,6 +214,9 @@ func (x *mux) finish() {
 	defer x.mu.Unlock()
 	x.demux.Flush()
 	for _, r := range x.receivers {
+		if r.tap != nil {
+			r.tap.flush()
+		}
 		r.report()
 	}
 }

@@ -34,6 +34,7 @@ type receiver struct {
 	demux   *core.Demuxer
 	way     *source.Link // of the mux
 	chosen  *core.Service
+	tap     *tap                   // set while somebody takes the packets raw
 	tracks  map[uint16]*trackState // by PID
 	clock   int64                  // newest reference of the chosen service
 	clocked bool

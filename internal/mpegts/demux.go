@@ -19,6 +19,7 @@ type Demuxer struct {
 	arrival  int64
 	onPacket func([]byte) // bound once: a method value per call would allocate
 	monitor  *monitor     // TR 101 290, when asked for
+	tap      func([]byte)
 }
 
 // pid is what is known of one PID.
@@ -135,6 +136,9 @@ func (d *Demuxer) listen(id uint16) *pid {
 func (d *Demuxer) packet(p []byte) {
 	p = p[:PacketSize:PacketSize]
 	d.stats.Packets++
+	if d.tap != nil {
+		d.tap(p)
+	}
 	id := uint16(p[1]&0x1F)<<8 | uint16(p[2])
 	if p[1]&0x80 != 0 { // transport_error_indicator: nothing in it can be believed
 		d.stats.TransportErrors++
