@@ -74,29 +74,10 @@ func mend(dir, name string, deep, indexed bool) (Extent, error) {
 			return e, fmt.Errorf("cut the torn end of %s: %w", name, err)
 		}
 	}
-	if e.Remade = indexed && !same(old, e.Index); e.Remade {
-		if err := WriteIndex(dir, name, e.Index); err != nil {
-			return e, err
-		}
+	if indexed {
+		e.Remade, err = replaceIndex(dir, name, e.Index)
 	}
-	return e, nil
-}
-
-func same(a, b []Entry) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		x, y := a[i], b[i]
-		if (x.PTS == nil) != (y.PTS == nil) || x.PTS != nil && *x.PTS != *y.PTS {
-			return false
-		}
-		x.PTS, y.PTS = nil, nil
-		if x != y {
-			return false
-		}
-	}
-	return true
+	return e, err
 }
 
 // mendMP4 finds the whole fragments of an MP4 file and writes its own index when it
