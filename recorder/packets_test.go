@@ -186,7 +186,9 @@ func TestChannelThatIsNoTransportStreamSaysSo(t *testing.T) {
 	rec := r.begin(Request{Stream: "channels/a", Format: folder.TS})
 	_, tracks := r.publish("channels/a", clip)
 	go r.play(clip, tracks, 1)
-	r.entry(rec.ID, "the reason", func(e store.Recording) bool { return e.State == store.RecordingWaiting && e.Reason == ReasonNoTransport })
+	r.entry(rec.ID, "the reason", func(e store.Recording) bool {
+		return e.State == store.RecordingWaiting && e.Reason == ReasonNoTransport
+	})
 	if rec = r.stop(rec.ID); rec.File != "" {
 		t.Errorf("%+v", rec)
 	}
