@@ -17,12 +17,15 @@ type Config struct {
 	HTTP      HTTP      `yaml:"http"`
 	HTTPS     HTTPS     `yaml:"https"`
 	WebRTC    WebRTC    `yaml:"webrtc"`
+	RTSP      RTSP      `yaml:"rtsp"`
+	RTMP      RTMP      `yaml:"rtmp"`
 	Sessions  Sessions  `yaml:"sessions"`
 	Recorder  Recorder  `yaml:"recorder"`
 	Transcode Transcode `yaml:"transcode"`
 	Demo      Demo      `yaml:"demo"`
 	Ingest    Ingest    `yaml:"ingest"`
 	Channels  []Channel `yaml:"channels"`
+	Outputs   []Output  `yaml:"outputs"`
 }
 
 // HTTP is the plain listener, for localhost and for kiosks on a closed LAN.
@@ -50,6 +53,33 @@ type WebRTC struct {
 	TCP string `yaml:"tcp"`
 	// Addresses are announced to browsers; empty: those of the interfaces.
 	Addresses []string `yaml:"addresses"`
+}
+
+// RTSP is where players pull streams and encoders push to channels.
+type RTSP struct {
+	// Listen is the TCP address; empty: no RTSP. Default: :8554, which needs no
+	// privilege, unlike RTSP's own 554.
+	Listen string `yaml:"listen"`
+	// UDP is the address of the RTP port, an even number; RTCP uses the next one.
+	// Empty: media go over TCP only. Default: :8000, where most cameras have it.
+	UDP string `yaml:"udp"`
+	// Multicast is the network whose addresses players get that ask for multicast,
+	// such as 239.8.0.0/16; empty: none. Default: none, because switches without
+	// IGMP snooping send multicast to every port.
+	Multicast string `yaml:"multicast"`
+	// MulticastPort is its RTP port, an even number; RTCP uses the next one. Default: 8002.
+	MulticastPort int `yaml:"multicast_port"`
+	// MaxConnections bounds players and encoders together. Default: 500.
+	MaxConnections int `yaml:"max_connections"`
+}
+
+// RTMP is where OBS Studio and the like push to channels.
+type RTMP struct {
+	// Listen is the TCP address, usually :1935; empty: none. Default: none, because
+	// RTMP sends the token in clear.
+	Listen string `yaml:"listen"`
+	// MaxConnections bounds encoders. Default: 100.
+	MaxConnections int `yaml:"max_connections"`
 }
 
 // Sessions is how long people stay signed in.
@@ -105,13 +135,76 @@ type Channel struct {
 	ID string `yaml:"id"`
 	// Name is what people see.
 	Name string `yaml:"name"`
-	// Source is a URL: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp or
-	// rtsps; see docs/sources.md.
+	// Source is a URL: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp, rtsps
+	// or onvif; or "push:", when an encoder sends to this channel. See docs/sources.md.
 	Source string `yaml:"source"`
 	// Program is the MPEG-TS program number; 0: the first that plays.
 	Program int `yaml:"program"`
-	// Backup are further sources, tried in order when the first is lost.
+	// Backup are further sources, tried in order when the one on air fails.
 	Backup []string `yaml:"backup"`
+	// Switch says when it counts as failed, and when to return.
+	Switch Switch `yaml:"switch"`
+}
+
+// Switch is when a channel leaves its source for a backup.
+type Switch struct {
+	// On lists what counts: no_packets, no_media, no_pcr, scrambled, black, frozen,
+	// silent. Default: the first four. A dark film and a test card are no faults.
+	On []string `yaml:"on"`
+	// After is how long each is borne.
+	After SwitchAfter `yaml:"after"`
+	// Back is how the channel returns to its source: auto, manual or never. Default: auto.
+	Back string `yaml:"back"`
+	// BackAfter is how long the source must have been well before. Default: 60s.
+	BackAfter time.Duration `yaml:"back_after"`
+	// Standby keeps the next source open, so that it takes over at once; it costs
+	// its bits on the line all the time. Default: false, it is opened on suspicion.
+	Standby bool `yaml:"standby"`
+}
+
+// SwitchAfter is how long each fault is borne.
+type SwitchAfter struct {
+	NoPackets time.Duration `yaml:"no_packets"` // nothing arrives. Default: 1s
+	NoMedia   time.Duration `yaml:"no_media"`   // no picture, no sound. Default: 2s
+	NoPCR     time.Duration `yaml:"no_pcr"`     // no clock references. Default: 2s
+	Scrambled time.Duration `yaml:"scrambled"`  // Default: 1s
+	Black     time.Duration `yaml:"black"`      // Default: 10s
+	Frozen    time.Duration `yaml:"frozen"`     // Default: 10s
+	Silent    time.Duration `yaml:"silent"`     // Default: 30s
+}
+
+// Map returns what was set, by the fault's name.
+func (a SwitchAfter) Map() map[string]time.Duration {
+	m := map[string]time.Duration{}
+	for name, d := range map[string]time.Duration{
+		"no_packets": a.NoPackets, "no_media": a.NoMedia, "no_pcr": a.NoPCR, "scrambled": a.Scrambled,
+		"black": a.Black, "frozen": a.Frozen, "silent": a.Silent,
+	} {
+		if d != 0 {
+			m[name] = d
+		}
+	}
+	return m
+}
+
+// Output sends a stream as a transport stream of constant bit rate: to a modulator,
+// an uplink or a multicast group. See docs/outputs.md.
+type Output struct {
+	// ID is its name: letters, digits, dot, dash and underscore.
+	ID string `yaml:"id"`
+	// Stream is what goes out: channels/ID or meetings/ID/programme.
+	Stream string `yaml:"stream"`
+	// Address is a URL, udp or rtp, with options: interface, ttl, dscp, idle and others.
+	Address string `yaml:"address"`
+	// Bitrate is that of the whole, in bits a second. Default: 0, what the stream
+	// needs and a tenth; an uplink has a fixed one.
+	Bitrate int `yaml:"bitrate"`
+	// ServiceID is the programme's number. Default: 0, which is sent as 1.
+	ServiceID int `yaml:"service_id"`
+	// Name and Provider are what receivers show. Default: empty, the stream's title
+	// and this node's name.
+	Name     string `yaml:"name"`
+	Provider string `yaml:"provider"`
 }
 
 // Default returns the built-in configuration.
@@ -123,6 +216,8 @@ func Default() Config {
 		HTTP:      HTTP{Listen: ":8080"},
 		HTTPS:     HTTPS{Listen: ":8443"},
 		WebRTC:    WebRTC{UDP: ":8443", TCP: ":8444"},
+		RTSP:      RTSP{Listen: ":8554", UDP: ":8000", MulticastPort: 8002, MaxConnections: 500},
+		RTMP:      RTMP{MaxConnections: 100},
 		Sessions:  Sessions{TTL: 12 * time.Hour},
 		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},

@@ -11,12 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/stream"
 )
 
 // schemes are the kinds of source that a channel may have.
-var schemes = []string{"udp", "rtp", "srt", "http", "https", "file", "folder", "exec", "stdin", "rtsp", "rtsps"}
+var schemes = []string{"udp", "rtp", "srt", "http", "https", "file", "folder", "exec", "stdin", "rtsp", "rtsps", "onvif", "push"}
 
 // Validate returns what is wrong with values, alone and together.
 func (c Config) Validate() Problems {
@@ -31,6 +33,11 @@ func (c Config) Validate() Problems {
 	v.listen("tcp", "https.listen", c.HTTPS.Listen, true)
 	v.listen("udp", "webrtc.udp", c.WebRTC.UDP, false)
 	v.listen("tcp", "webrtc.tcp", c.WebRTC.TCP, true)
+	v.rtsp(c.RTSP)
+	v.listen("tcp", "rtmp.listen", c.RTMP.Listen, true)
+	if c.RTMP.Listen != "" && c.RTMP.MaxConnections <= 0 {
+		v.add("rtmp.max_connections", "is %d, want 1 or more", c.RTMP.MaxConnections)
+	}
 	if c.HTTP.Listen == "" && c.HTTPS.Listen == "" {
 		v.add("http.listen", "and https.listen are both empty: nobody could connect")
 	}
@@ -53,6 +60,7 @@ func (c Config) Validate() Problems {
 	}
 	v.programs(c.Ingest.Programs)
 	v.channels(c.Channels, c.Ingest.Programs)
+	v.outputs(c.Outputs)
 	return v.problems
 }
 
@@ -97,6 +105,32 @@ func (v *validator) listen(proto, key, addr string, mayBeEmpty bool) {
 		v.add(key, "has the same %s port %d as %s", strings.ToUpper(proto), n, other)
 	}
 	v.taken[at] = key
+}
+
+func (v *validator) rtsp(c RTSP) {
+	v.listen("tcp", "rtsp.listen", c.Listen, true)
+	if c.Listen == "" {
+		return
+	}
+	v.listen("udp", "rtsp.udp", c.UDP, true)
+	if host, port, err := net.SplitHostPort(c.UDP); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n%2 != 0 || n == 0 {
+			v.add("rtsp.udp", "has the port %s, want an even number: RTCP uses the next one", port)
+		} else {
+			v.listen("udp", "rtsp.udp", net.JoinHostPort(host, strconv.Itoa(n+1)), true)
+		}
+	}
+	if c.Multicast != "" {
+		if p, err := netip.ParsePrefix(c.Multicast); err != nil || !p.Addr().Is4() || !p.Addr().IsMulticast() {
+			v.add("rtsp.multicast", "is %q, want an IPv4 multicast network such as 239.8.0.0/16", c.Multicast)
+		}
+		if c.MulticastPort <= 0 || c.MulticastPort > 65534 || c.MulticastPort%2 != 0 {
+			v.add("rtsp.multicast_port", "is %d, want an even number up to 65534", c.MulticastPort)
+		}
+	}
+	if c.MaxConnections <= 0 {
+		v.add("rtsp.max_connections", "is %d, want 1 or more", c.MaxConnections)
+	}
 }
 
 // programs checks the tuner programs. An argument in braces stands for a parameter;
@@ -152,6 +186,56 @@ func (v *validator) channels(list []Channel, programs []Program) {
 				v.add(fmt.Sprintf("%s.backup[%d]", key, j), "%v", err)
 			}
 		}
+		v.rule(key+".switch", ch.Switch)
+	}
+}
+
+// faults are what a channel may leave its source for.
+var faults = []string{"no_packets", "no_media", "no_pcr", "scrambled", "black", "frozen", "silent"}
+
+// rule checks when a channel changes its source.
+func (v *validator) rule(key string, s Switch) {
+	for i, f := range s.On {
+		if !slices.Contains(faults, f) {
+			v.add(fmt.Sprintf("%s.on[%d]", key, i), "is %q, want one of %s", f, strings.Join(faults, ", "))
+		}
+	}
+	for _, f := range faults {
+		if d, set := s.After.Map()[f]; set && (d < 200*time.Millisecond || d > time.Hour) {
+			v.add(key+".after."+f, "is %v, want 200ms to 1h", d)
+		}
+	}
+	if !slices.Contains([]string{"", "auto", "manual", "never"}, s.Back) {
+		v.add(key+".back", "is %q, want auto, manual or never", s.Back)
+	}
+	if s.BackAfter < 0 || s.BackAfter > 24*time.Hour {
+		v.add(key+".back_after", "is %v, want 0s to 24h", s.BackAfter)
+	}
+}
+
+func (v *validator) outputs(list []Output) {
+	seen := map[string]int{}
+	for i, o := range list {
+		key := fmt.Sprintf("outputs[%d]", i)
+		if err := stream.CheckID(o.ID); err != nil {
+			v.add(key+".id", "is %q, want 1 to 64 letters, digits, dots, dashes or underscores", o.ID)
+		} else if first, twice := seen[o.ID]; twice {
+			v.add(key+".id", "%q is also the id of outputs[%d]", o.ID, first)
+		} else {
+			seen[o.ID] = i
+		}
+		if _, err := stream.ParseName(o.Stream); err != nil {
+			v.add(key+".stream", "is %q, want channels/ID or meetings/ID/programme", o.Stream)
+		}
+		if _, err := ts.ParseAddress(o.Address); err != nil {
+			v.add(key+".address", "is %q: %v", o.Address, err)
+		}
+		if ts.CheckBitrate(int64(o.Bitrate)) != nil {
+			v.add(key+".bitrate", "is %d, want 0 (from the stream) or %d to %d", o.Bitrate, ts.MinRate, ts.MaxRate)
+		}
+		if o.ServiceID < 0 || o.ServiceID > 0xFFFF {
+			v.add(key+".service_id", "is %d, want 0 to 65535", o.ServiceID)
+		}
 	}
 }
 
@@ -167,6 +251,11 @@ func CheckSource(source string, programs []Program) error {
 	}
 	switch u.Scheme {
 	case "stdin":
+		return nil
+	case "push":
+		if source != "push:" {
+			return fmt.Errorf(`has more than "push:": the channel's own id says who may push`)
+		}
 		return nil
 	case "exec":
 		if !slices.ContainsFunc(programs, func(p Program) bool { return p.Name == u.Opaque }) {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
@@ -40,7 +40,7 @@ func (c *Channels) byName(n stream.Name) *channel {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ch := range c.list {
-		if ch.pub.Name() == n {
+		if ch.air.pub.Name() == n {
 			return ch
 		}
 	}
@@ -58,12 +58,16 @@ func (c *channel) transport(ctx context.Context, hub *stream.Hub, n stream.Name)
 		Label: stream.LabelTransport, Form: stream.Packets, Keep: keepRuns,
 		Format: media.Format{Codec: media.Unknown, ClockRate: 90000, Note: TransportNote},
 	})
-	var sequence atomic.Int64 // over all sources
-	c.out.Raw.Set(func(p *media.Packet) {
-		p.Sequence = sequence.Add(1)
+	var mu sync.Mutex // two sources may meet here while they take turns
+	sequence := int64(0)
+	c.air.tap(func(p *media.Packet) {
+		mu.Lock()
+		defer mu.Unlock()
+		sequence++
+		p.Sequence = sequence
 		track.WritePacket(p)
 	})
-	defer c.out.Raw.Set(nil)
+	defer c.air.tap(nil)
 	select {
 	case <-ctx.Done():
 	case <-c.done:

@@ -1,140 +1,30 @@
 package mpegts
 
 import (
+	"context"
 	"slices"
 
 	"tongxiang/internal/media"
-	core "tongxiang/internal/mpegts"
 )
 
-const (
-	// runLength is how many bytes of packets are handed over at once at most.
-	runLength = 340 * core.PacketSize
-	// runAge is how old the first of them may become, in nanoseconds. It is also how
-	// often tables are written: DVB wants them twice a second, a player that joins more.
-	runAge = int64(100e6)
-)
+// tap is somebody who looks at all bytes of a mux.
+type tap struct{ f func([]byte) }
 
-// tap hands the packets of one programme over as they came: its streams and its
-// clock, under tables of its own. It belongs to its mux, which calls it locked.
-type tap struct {
-	r        *receiver
-	service  *core.Service
-	tables   core.Tables
-	picture  uint16 // PID of the first picture; 0: none
-	kind     byte   // its stream_type
-	run      []byte
-	size     int // of the last run, a guess at the next
-	sync     bool
-	since    int64
-	sequence int64
-}
-
-// taps are the programmes of a mux that somebody takes raw, by PID.
-type taps struct {
-	list  []*tap
-	byPID [8192][]*tap
-}
-
-// retap looks whether the taps are those that are wanted, and begins or ends them.
-// The caller holds x.mu.
-func (x *mux) retap() {
-	same := !x.stale
-	wanted := 0
-	for _, r := range x.receivers {
-		if r.chosen != nil && r.chosen.Known && r.out.Raw.Wanted() {
-			wanted++
-			same = same && r.tap != nil
-		} else {
-			same = same && r.tap == nil
-		}
-	}
-	if same {
-		return
-	}
-	x.stale = false
-	old := x.taps
-	x.taps = nil
-	if old != nil {
-		for _, t := range old.list {
-			t.flush()
-		}
-	}
-	if wanted == 0 {
-		for _, r := range x.receivers {
-			r.tap = nil
-		}
-		x.demux.Tap(nil)
-		return
-	}
-	x.taps = new(taps)
-	for _, r := range x.receivers {
-		if r.chosen == nil || !r.chosen.Known || !r.out.Raw.Wanted() {
-			r.tap = nil
-			continue
-		}
-		if r.tap == nil {
-			r.tap = &tap{r: r}
-		}
-		r.tap.follow(r.chosen, x.taps)
-	}
-	x.demux.Tap(func(p []byte) {
-		for _, t := range x.taps.byPID[uint16(p[1]&0x1F)<<8|uint16(p[2])] {
-			t.packet(p, x.now)
-		}
+// Read passes the bytes of the source to f, as they come, until ctx or the source
+// ends: for looking at a multiplex as a whole. A multiplex that is being read
+// already is read by the same socket, and its channels are not disturbed; f runs in
+// the reader's goroutine and must be quick. Read returns what Run would.
+func (s *Source) Read(ctx context.Context, clock media.Clock, f func([]byte)) error {
+	t := &tap{f}
+	x := s.muxes.enter(s, clock, func(x *mux) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.taps = append(x.taps, t)
 	})
-}
-
-// follow takes the PIDs of a service.
-func (t *tap) follow(s *core.Service, in *taps) {
-	t.service, t.picture, t.kind = s, 0, 0
-	in.list = append(in.list, t)
-	take := func(pid uint16) {
-		if pid != nullPID && !slices.Contains(in.byPID[pid], t) {
-			in.byPID[pid] = append(in.byPID[pid], t)
-		}
-	}
-	take(s.PCRPID)
-	for _, st := range s.Streams {
-		take(st.PID)
-		if t.picture == 0 && st.Codec.Kind() == media.Video {
-			t.picture, t.kind = st.PID, st.Type
-		}
-	}
-}
-
-// nullPID is that of stuffing, and of a PMT that has no clock.
-const nullPID = 0x1FFF
-
-// packet takes one packet of the service.
-func (t *tap) packet(p []byte, now int64) {
-	start := uint16(p[1]&0x1F)<<8|uint16(p[2]) == t.picture && p[1]&0x40 != 0 && core.RandomAccess(p, t.kind)
-	if start || len(t.run) >= runLength {
-		t.flush()
-	}
-	if len(t.run) == 0 {
-		t.run = t.tables.Append(make([]byte, 0, t.size+8*core.PacketSize), t.service)
-		t.since, t.sync = now, start || t.picture == 0
-	}
-	t.run = append(t.run, p...)
-}
-
-// flush hands over what there is.
-func (t *tap) flush() {
-	if len(t.run) == 0 {
-		return
-	}
-	t.size = len(t.run)
-	t.sequence++
-	t.r.out.Raw.Write(&media.Packet{
-		Sequence: t.sequence, Arrival: t.since, Payload: t.run, Codec: media.Unknown, Sync: t.sync, Start: t.sync,
+	defer s.muxes.leave(x, func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.taps = slices.DeleteFunc(x.taps, func(o *tap) bool { return o == t })
 	})
-	t.run = nil
-}
-
-// late hands over what has waited long enough.
-func (t *tap) late(now int64) {
-	if len(t.run) > 0 && now-t.since >= runAge {
-		t.flush()
-	}
+	return x.wait(ctx)
 }

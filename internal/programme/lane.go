@@ -2,6 +2,7 @@ package programme
 
 import (
 	"encoding/binary"
+	"time"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
@@ -47,6 +48,28 @@ func (l *lane) cut(p *media.Packet, times media.Time) {
 	if d, err := vp8(p); err == nil {
 		l.pictures, l.tl0s = l.picture+1-d.PictureID, l.tl0+1-d.TL0
 	}
+}
+
+// steerable is the least by which a source's clock is corrected: less would be noise.
+const steerable = media.Time(time.Millisecond)
+
+// steer moves the source's clock with a picture or a sound that begins: the lane's
+// time does not run backwards by it.
+func (l *lane) steer(p *media.Packet, times media.Time) {
+	if !p.Start || p.Repair || p.Sequence+l.sequences <= l.last {
+		return
+	}
+	off := max(-steerable, min(steerable, times-l.times))
+	if off.Sub(0).Abs() < time.Duration(steerable) {
+		return
+	}
+	rate := clockRate(p.Codec)
+	ticks := off.Ticks(rate)
+	if p.Time+l.times+off <= l.time || p.Timestamp+l.timestamps+ticks <= l.timestamp {
+		return
+	}
+	l.times += media.FromTicks(ticks, rate)
+	l.timestamps += ticks
 }
 
 // put writes a packet of the present source; one from before the cut is left out.

@@ -1,17 +1,23 @@
 // Package programme makes of each meeting one stream that can be watched and
 // recorded like a channel: 播出主路. While somebody reads meetings/{id}/programme, a
-// switcher carries the picture and the sound that the director chose, untouched:
-// pictures are cut at key frames, sound is the dominant speaker's.
+// switcher carries the picture that the director chose, untouched and cut at key
+// frames, and the sound of all who speak, mixed.
 //
 //	signalling ─ OnAir ─> director.go (who is on air?)
 //	                          │
-//	participants' streams ─> switcher.go ─ lane.go ─> meetings/{id}/programme
+//	participants' streams ─┬─> switcher.go ─ lane.go ──────────────────────> meetings/{id}/programme
+//	                       └─> sound.go ─ ear.go ─> mix/ ─> encoder.go ──┘
+//
+// The mix is made once however many watch, in Opus and in AAC: two tracks that are
+// one sound, layers 0 and 1 of one label. Without ffmpeg the sound is that of the
+// dominant speaker, as he sends it.
 //
 // A meeting in which nobody publishes has a programme without tracks: its readers
 // wait. A change of codec (VP8 after H.264) replaces the programme's track.
 //
 //	goroutine         owner     ends when
 //	Service.run       the hub   nobody has read the programme for stream.Linger
+//	encoder, three    sound     the child ends, or the programme
 package programme
 
 import (
@@ -19,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
@@ -29,6 +36,9 @@ type Config struct {
 	// KeepLayers says that a participant's pictures are read (or not any more) by
 	// the programme, so that he sends all their layers; nil: nobody is told.
 	KeepLayers func(meeting, participant string, keep bool)
+	// FFmpeg is the program that encodes the mix; empty: there is none, and the sound
+	// is the dominant speaker's as he sends it.
+	FFmpeg string
 }
 
 // Service makes the programmes of all meetings. It is safe for concurrent use. Its
@@ -38,6 +48,8 @@ type Service struct {
 	hub   *stream.Hub
 	clock media.Clock
 	log   *slog.Logger
+
+	unmixed atomic.Uint64 // programmes that had to do without mixing
 
 	mu       sync.Mutex // guards meetings
 	meetings map[string]*meeting
@@ -60,6 +72,9 @@ func isProgramme(name stream.Name) bool {
 	segs := name.Segments()
 	return len(segs) == 3 && segs[0] == "meetings" && segs[2] == stream.ProgrammeID
 }
+
+// Unmixed counts the programmes that had to do without mixing because ffmpeg failed.
+func (s *Service) Unmixed() uint64 { return s.unmixed.Load() }
 
 // OnAir tells what the director of a meeting needs to know. It never blocks.
 func (s *Service) OnAir(id string, in Input) {

@@ -12,10 +12,10 @@ const (
 	// look is how often the switcher looks whether the tracks on air are still the
 	// best of their streams, and asks again for a key frame that has not come.
 	look = 100 * time.Millisecond
+	// heartbeat is how often sound is mixed: a block of 20 ms each time.
+	heartbeat = 20 * time.Millisecond
 	// quiet is how long nobody's sound may be missing before silence is sent.
 	quiet = 200 * time.Millisecond
-	// near is how close to the process's clock a source's must be to be the same.
-	near = 2 * time.Second
 	// maxSources bounds the participants whose clocks are remembered.
 	maxSources = 512
 )
@@ -30,13 +30,14 @@ type switcher struct {
 	director Director
 	shot     Shot
 
-	pictures, sounds source  // streams of the shot
+	mixed            *sound
+	pictures, sounds source  // streams of the shot; sounds only without mixing
 	picture, sound   *intake // on air
 	next             *intake // the picture that will be, once its key frame is here
 	kept             string  // whose layers are kept for us
 
 	video, audio lane
-	clocks       map[stream.Name]media.Time // from each source's clock to the process's
+	clocks       map[stream.Name]*sourceClock
 	cuts         int
 	heard        int64 // when sound was last written
 }
@@ -57,7 +58,9 @@ type intake struct {
 }
 
 func newSwitcher(s *Service, id string, pub *stream.Publisher) *switcher {
-	return &switcher{s: s, id: id, pub: pub, rd: stream.NewReader(nil), clocks: make(map[stream.Name]media.Time)}
+	w := &switcher{s: s, id: id, pub: pub, rd: stream.NewReader(nil), clocks: make(map[stream.Name]*sourceClock)}
+	w.mixed = newSound(w)
+	return w
 }
 
 // run switches until ctx ends.
@@ -66,6 +69,8 @@ func (w *switcher) run(ctx context.Context) {
 	defer tick.Stop()
 	again := time.NewTimer(time.Hour)
 	defer again.Stop()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
 	input, changed := w.s.input(w.id)
 	for {
 		now := w.s.clock.Now()
@@ -78,7 +83,12 @@ func (w *switcher) run(ctx context.Context) {
 		}
 		w.choose(now)
 		w.carry(now)
-		w.silence(now)
+		switch {
+		case !w.mixed.works():
+			w.silence(now)
+		case w.video.begun || w.mixed.mixer != nil || len(input.Present) > 0:
+			w.mixed.tick(input, now) // from the first participant on, for good
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -88,6 +98,7 @@ func (w *switcher) run(ctx context.Context) {
 			input, changed = w.s.input(w.id)
 		case <-again.C:
 		case <-tick.C:
+		case <-beat.C:
 		case <-w.rd.Wake():
 		case <-w.wanted():
 			if w.picture != nil {
@@ -110,7 +121,6 @@ func (w *switcher) wanted() <-chan struct{} {
 func (w *switcher) take(shot Shot, now int64) {
 	w.shot = shot
 	w.open(&w.pictures, shot.Picture)
-	w.open(&w.sounds, shot.Sound)
 	w.drop(&w.next)
 	if w.kept != shot.Picture && w.s.cfg.KeepLayers != nil {
 		if w.kept != "" {
@@ -144,6 +154,11 @@ func (w *switcher) open(s *source, participant string) {
 
 // choose follows the tracks that the shot needs.
 func (w *switcher) choose(now int64) {
+	heard := w.shot.Sound
+	if w.mixed.works() {
+		heard = ""
+	}
+	w.open(&w.sounds, heard)
 	switch t := best(w.pictures.sub, w.shot.Label); {
 	case t == nil || w.picture != nil && w.picture.track == t:
 		w.drop(&w.next)
@@ -237,11 +252,12 @@ func (w *switcher) carry(now int64) {
 
 // write puts one packet on air.
 func (w *switcher) write(l *lane, f *intake, label stream.Label, p *media.Packet, now int64) {
+	clock := w.clock(f.source, p)
 	if !f.began || l.out == nil || p.Codec != l.out.Format().Codec {
 		l.out = w.pub.AddTrack(stream.TrackInfo{Label: label, Form: stream.Packets, Format: f.track.Format()})
-		l.cut(p, w.clock(f.source, p))
+		l.cut(p, clock.at(0))
 		f.began = true
-	} else if p.Sync && label == stream.LabelVideo {
+	} else if l.steer(p, clock.at(0)); p.Sync && label == stream.LabelVideo {
 		if now := f.track.Format(); now.Width != l.out.Format().Width || now.Height != l.out.Format().Height {
 			l.out.SetFormat(now)
 		}
@@ -291,26 +307,25 @@ func (w *switcher) silence(now int64) {
 	}
 }
 
-// clock returns how far a source's clock is from the process's. What comes by WebRTC
-// is on the process's clock; of others it is measured once for each source, so that
-// its picture and its sound stay together.
-func (w *switcher) clock(name stream.Name, p *media.Packet) media.Time {
-	t, ok := w.clocks[name]
-	if !ok {
-		t = media.Time(p.Arrival) - p.Time
-		if time.Duration(t).Abs() < near {
-			t = 0
+// clock returns the clock of a source, having looked at a packet of it.
+func (w *switcher) clock(name stream.Name, p *media.Packet) *sourceClock {
+	c := w.clocks[name]
+	if c == nil {
+		if len(w.clocks) >= maxSources {
+			clear(w.clocks) // most of them left long ago; the others are found again at once
 		}
-		if len(w.clocks) < maxSources {
-			w.clocks[name] = t
-		}
+		c = new(sourceClock)
+		w.clocks[name] = c
 	}
-	return t
+	c.follow(p)
+	return c
 }
 
 // close lets go of everything.
 func (w *switcher) close() {
 	w.take(Shot{}, 0)
+	w.open(&w.sounds, "")
 	w.drop(&w.picture)
 	w.drop(&w.sound)
+	w.mixed.close()
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"time"
@@ -21,12 +22,17 @@ import (
 
 	"tongxiang/configs"
 	"tongxiang/ingest"
+	"tongxiang/ingest/rtmp"
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
+	"tongxiang/internal/epg"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
+	"tongxiang/internal/playout/rtsp"
+	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/programme"
+	"tongxiang/internal/push"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
@@ -45,13 +51,22 @@ type Server struct {
 	lock     *store.DirLock
 	store    *store.Store
 	auth     *auth.Service
-	hub      *stream.Hub
 	clock    media.Clock
+	hub      *stream.Hub
+	desk     *push.Desk
 	channels *ingest.Channels
 	table    *channelTable
+	scans    *ingest.Scans
+	epg      *epg.Service
 	hls      *hls.Server
+	rtsp     *rtsp.Server
+	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
+
+	outputs     *ts.Outputs
+	outputTable *outputTable
+	tsHTTP      *ts.Server
 
 	programme *programme.Service
 	engine    *sfu.Engine
@@ -91,8 +106,8 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	clock := media.NewClock()
-	s.clock = clock
 	s.hub = stream.NewHub(log.With("part", "hub"))
+	s.clock, s.desk = clock, push.NewDesk(s.hub, clock)
 	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
 		s.hub, clock, log.With("part", "transcode"))
 	s.engine, err = sfu.New(sfu.Config{
@@ -103,16 +118,26 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, fmt.Errorf("webrtc: %w", err)
 	}
 	s.rooms = &rooms{engine: s.engine, open: map[string]*roomMedia{}}
-	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers}, s.hub, clock, log.With("part", "programme"))
+	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers, FFmpeg: s.mixer()}, s.hub, clock, log.With("part", "programme"))
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
-	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingestOptions(cfg))
-	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
+	if s.epg, err = epg.New(ctx, s.store, log.With("part", "epg")); err != nil {
 		return s, err
 	}
+	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingestOptions(cfg, s.epg))
+	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store, s.epg.Forget); err != nil {
+		return s, err
+	}
+	s.scans = ingest.NewScans(s.channels, s.changer.Available)
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
+	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
+		return s, err
+	}
 	if err := s.buildRecorder(ctx); err != nil {
+		return s, err
+	}
+	if err := s.buildOutputs(ctx); err != nil {
 		return s, err
 	}
 	if cfg.Demo.Enabled {
@@ -156,9 +181,10 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Outputs: s.outputTable, Features: s.features,
 	}))
 	mux.Handle("/hls/", s.hls)
+	mux.Handle("/ts/", tokenInQuery(s.tsHTTP))
 	mux.Handle("/ws/", s.signaling.Handler())
 	mux.Handle("/whip/", s.engine.Handler())
 	mux.Handle("/whep/", s.engine.Handler())
@@ -173,7 +199,17 @@ func (s *Server) buildHandler() error {
 
 // features says what this node can do, for pages and scripts.
 func (s *Server) features() map[string]bool {
-	return map[string]bool{"ffmpeg": s.changer.Available(), "https": s.https != nil}
+	return map[string]bool{"ffmpeg": s.changer.Available(), "https": s.https != nil, "mixer": s.mixer() != ""}
+}
+
+// mixer returns the program that encodes the sound of programmes; empty when it is
+// not installed, and a programme has the dominant speaker's sound.
+func (s *Server) mixer() string {
+	path, err := exec.LookPath(s.cfg.Transcode.FFmpeg)
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // shutdownPatience is how long requests may take after the end was asked for. The
@@ -183,6 +219,11 @@ const shutdownPatience = 2 * time.Second
 // Run serves until ctx ends or a listener fails.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		<-ctx.Done()
+		s.tsHTTP.Close() // endless answers would hold up the listeners' end
+		return nil
+	})
 	for _, l := range []*listener{s.http, s.https} {
 		if l == nil {
 			continue
@@ -247,11 +288,27 @@ func (s *Server) Close() error {
 	if s.hls != nil {
 		s.hls.Close()
 	}
+	if s.rtsp != nil {
+		s.rtsp.Close()
+	}
+	if s.rtmp != nil {
+		s.rtmp.Close()
+	}
+	if s.outputs != nil {
+		s.outputs.Close()
+		s.tsHTTP.Close()
+	}
+	if s.scans != nil {
+		s.scans.Close()
+	}
 	if s.channels != nil {
 		s.channels.Close()
 	}
 	if s.hub != nil {
 		s.hub.Close()
+	}
+	if s.epg != nil {
+		s.epg.Close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

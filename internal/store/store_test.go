@@ -249,6 +249,7 @@ func TestMeetingEventsAreAppendedAllOrNone(t *testing.T) {
 func TestChannelLivesFromCreationToDeletion(t *testing.T) {
 	s, ctx := open(t), t.Context()
 	c := store.Channel{ID: "cctv1", Name: "中央一套", Source: "udp://239.1.1.1:5000", Program: 101, Backup: []string{"rtsp://10.0.0.9/a"}, Position: 2}
+	c.Switch = store.Switch{On: []string{}, After: map[string]string{"black": "20s"}, Back: "manual", Standby: true}
 	check(t, s.CreateChannel(ctx, c))
 	want(t, s.CreateChannel(ctx, c), store.ErrConflict)
 	first := store.Channel{ID: "demo", Name: "测试", Source: "udp://127.0.0.1:5500", Backup: []string{}, Position: 1}
@@ -474,4 +475,24 @@ func TestDataFolderHasOneServer(t *testing.T) {
 	b, err := store.LockDir(dir)
 	check(t, err)
 	check(t, b.Unlock())
+}
+
+func TestOutputsAreKept(t *testing.T) {
+	s := open(t)
+	o := store.Output{ID: "up", Stream: "channels/a", Address: "udp://239.1.1.1:5000?ttl=8", Bitrate: 4_000_000_000, Service: 101, Name: "县台", Provider: "通乡"}
+	check(t, s.CreateOutput(t.Context(), o))
+	want(t, s.CreateOutput(t.Context(), o), store.ErrConflict)
+	o.Bitrate, o.Name = 0, "别名"
+	check(t, s.UpdateOutput(t.Context(), o))
+	if got, err := s.Output(t.Context(), "up"); err != nil || got != o {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	if l, err := s.Outputs(t.Context()); err != nil || len(l) != 1 {
+		t.Errorf("listed %v, %v", l, err)
+	}
+	check(t, s.DeleteOutput(t.Context(), "up"))
+	want(t, s.DeleteOutput(t.Context(), "up"), store.ErrNotFound)
+	want(t, s.UpdateOutput(t.Context(), o), store.ErrNotFound)
+	_, err := s.Output(t.Context(), "up")
+	want(t, err, store.ErrNotFound)
 }

@@ -302,7 +302,8 @@ func (f *Feed) choose() bool {
 }
 
 // pick chooses one picture, the largest layer of the first label, and up to
-// opt.Sounds sounds. It is pure but for reading formats.
+// opt.Sounds sounds. Of a sound that is there in two codings, as layers of one
+// label, it takes the first that is of use. It is pure but for reading formats.
 func pick(tracks []*stream.Track, opt Options) (want []*stream.Track, refused []Refused) {
 	var picture *stream.Track
 	var sounds []*stream.Track
@@ -318,7 +319,8 @@ func pick(tracks []*stream.Track, opt Options) (want []*stream.Track, refused []
 		}
 		switch {
 		case t.Kind() == media.Audio:
-			if len(sounds) < opt.Sounds {
+			coded := func(o *stream.Track) bool { return o.Label() == t.Label() }
+			if len(sounds) < opt.Sounds && !slices.ContainsFunc(sounds, coded) {
 				sounds = append(sounds, t)
 			}
 		case picture == nil, picture.Label() == t.Label() && t.Layer() > picture.Layer():

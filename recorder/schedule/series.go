@@ -1,0 +1,127 @@
+package schedule
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/width"
+)
+
+// episode is how titles count: 第12集, (12), 12/40, 之三, E05, 上 and 下 in brackets.
+func episode() *regexp.Regexp {
+	return regexp.MustCompile(`第?[0-9〇一二三四五六七八九十百零]+[集期回讲辑章节]` +
+		`|[(\[][0-9]+([/-][0-9]+)?[)\]]|[0-9]+/[0-9]+|[(\[][上中下][)\]]|\bs?[0-9]*e[0-9]+\b|[0-9]+$`)
+}
+
+// Titles compares titles; it holds what it has compiled. It belongs to one goroutine.
+type titles struct {
+	episode *regexp.Regexp
+	base    map[string]string
+}
+
+func newTitles() *titles { return &titles{episode: episode(), base: make(map[string]string)} }
+
+// of returns what is left of a title when widths, case, spaces, punctuation and the
+// number of the episode are taken away.
+func (t *titles) of(title string) string {
+	if b, ok := t.base[title]; ok {
+		return b
+	}
+	s := strings.ToLower(width.Narrow.String(strings.TrimSpace(title)))
+	s = t.episode.ReplaceAllString(s, "")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsPunct(r) || unicode.IsSymbol(r) {
+			return -1
+		}
+		return r
+	}, s)
+	t.base[title] = s
+	return s
+}
+
+func baseTitle(title string) string { return newTitles().of(title) }
+
+// SameTitle reports whether two titles are of one series: equal apart from the
+// number of the episode, widths, case, spaces and punctuation.
+func SameTitle(a, b string) bool {
+	t := newTitles()
+	return t.of(a) == t.of(b)
+}
+
+// Recorded is an episode that is in the library.
+type Recorded struct {
+	Title, Text string
+	Start       time.Time
+}
+
+// matches reports whether an event with the title of a series is one of it.
+func (m *Match) matches(e Event, zone *time.Location) bool {
+	if len(m.Streams) > 0 && !slices.Contains(m.Streams, e.Stream) {
+		return false
+	}
+	w := wallOf(e.Start, zone)
+	if len(m.Weekdays) > 0 && !slices.Contains(m.Weekdays, w.Weekday()) {
+		return false
+	}
+	if m.From == 0 && m.To == 0 {
+		return true
+	}
+	day := w.Sub(w.Truncate(24 * time.Hour))
+	if m.From <= m.To {
+		return day >= m.From && day <= m.To
+	}
+	return day >= m.From || day <= m.To
+}
+
+// episodes returns those of events, which have the title of the series and are in
+// order of time, that are of it, with the reason why one is left out, if it is.
+func (m *Match) episodes(events []Event, done []Recorded, zone *time.Location, t *titles) []candidate {
+	var out []candidate
+	seen := make(map[string]bool)
+	days := make(map[string]bool)
+	day := func(at time.Time) string { return wallOf(at, zone).Format(time.DateOnly) }
+	key := func(title, text string) string { return t.of(title) + "\x00" + numbers(title) + "\x00" + t.of(text) }
+	for _, r := range done {
+		if t.of(r.Title) == t.of(m.Title) {
+			seen[key(r.Title, r.Text)] = true
+			days[day(r.Start)] = true
+		}
+	}
+	for _, e := range events {
+		if !m.matches(e, zone) {
+			continue
+		}
+		c := candidate{event: e}
+		k := key(e.Title, e.Text)
+		switch {
+		case m.Duplicates == SkipRecorded && seen[k]:
+			c.skip = ReasonRecordedAlready
+		case m.Duplicates == SkipTitleDay && days[day(e.Start)]:
+			c.skip = ReasonTitleToday
+		}
+		if c.skip == "" {
+			seen[k], days[day(e.Start)] = true, true
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+type candidate struct {
+	event Event
+	skip  Reason
+}
+
+// numbers returns the digits of a title: they tell the episodes of a series apart
+// where the guide has no text.
+func numbers(title string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) || strings.ContainsRune("〇一二三四五六七八九十百零上中下", r) {
+			return r
+		}
+		return -1
+	}, width.Narrow.String(title))
+}
