@@ -58,6 +58,18 @@ func (c Config) Validate() Problems {
 	if c.Recorder.Memory < 0 || c.Recorder.Memory > 1<<20 {
 		v.add("recorder.memory", "is %d MiB, want 0 (the default) to %d", c.Recorder.Memory, 1<<20)
 	}
+	if c.Quality.Interval < time.Second || c.Quality.Interval > time.Minute {
+		v.add("quality.interval", "is %v, want 1s to 1m", c.Quality.Interval)
+	}
+	if c.Quality.CPU < 0 || c.Quality.CPU > 64 {
+		v.add("quality.cpu", "is %v, want 0 (nothing is decoded) or a share of one core", c.Quality.CPU)
+	}
+	if c.Quality.Loud < -40 || c.Quality.Loud > 0 {
+		v.add("quality.loud", "is %v, want -40 to 0 LUFS", c.Quality.Loud)
+	}
+	if c.Quality.Keep < time.Hour {
+		v.add("quality.keep", "is %v, want an hour or more", c.Quality.Keep)
+	}
 	v.programs(c.Ingest.Programs)
 	v.channels(c.Channels, c.Ingest.Programs)
 	v.outputs(c.Outputs)

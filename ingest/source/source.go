@@ -133,6 +133,9 @@ type Report struct {
 	Waiting bool
 	Cause   Cause
 	Detail  string
+	// Transport is what was measured of the programme's transport stream; nil when
+	// the source is none. It is not changed afterwards.
+	Transport *mpegts.Measure
 }
 
 // Link is what a transport says of the way to its sender.

@@ -67,6 +67,8 @@ type channelView struct {
 	Warnings    []Reason `json:"warnings,omitempty" doc:"What somebody should look at, though it plays"`
 	Now         *epgView `json:"now,omitempty"`
 	Next        *epgView `json:"next,omitempty"`
+
+	Quality *ChannelQuality `json:"quality,omitempty"`
 }
 
 // channelView shows sources, which may hold passwords, only to those who manage them.
@@ -139,7 +141,7 @@ func (s *service) channels(a huma.API) {
 		out := make([]channelView, 0, len(all))
 		for i, c := range all {
 			if i >= in.Offset && len(out) < in.Limit {
-				out = append(out, s.channelView(c, principal(ctx)))
+				out = append(out, s.withQuality(s.channelView(c, principal(ctx))))
 			}
 		}
 		return listOf(out, len(all)), nil
@@ -178,7 +180,7 @@ func (s *service) channel(ctx context.Context, id string) (*body[channelView], e
 	if !ok {
 		return nil, problem(errNotFound)
 	}
-	return &body[channelView]{s.channelView(c, principal(ctx))}, nil
+	return &body[channelView]{s.withQuality(s.channelView(c, principal(ctx)))}, nil
 }
 
 func (s *service) createChannel(ctx context.Context, in *newChannel) (*body[channelView], error) {

@@ -25,6 +25,7 @@ func (s *Server) metrics() http.Handler {
 		&outputCollector{s.outputs, s.tsHTTP},
 		guideCollector{s.epg},
 		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
+		&qualityCollector{s.channels, s.quality},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

@@ -33,6 +33,7 @@ import (
 	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/programme"
 	"tongxiang/internal/push"
+	"tongxiang/internal/quality"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
@@ -63,6 +64,7 @@ type Server struct {
 	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
+	quality  *quality.Service
 
 	outputs     *ts.Outputs
 	outputTable *outputTable
@@ -130,6 +132,9 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	s.scans = ingest.NewScans(s.channels, s.changer.Available)
+	if err := s.buildQuality(ctx, clock); err != nil {
+		return s, err
+	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
 	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
 		return s, err
@@ -182,6 +187,7 @@ func (s *Server) buildHandler() error {
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
 		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Outputs: s.outputTable, Features: s.features,
+		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ts/", tokenInQuery(s.tsHTTP))
@@ -238,6 +244,10 @@ func (s *Server) Run(ctx context.Context) error {
 		s.resumeMeetings(ctx)
 		return nil
 	})
+	g.Go(func() error {
+		s.pruneAlarms(ctx)
+		return nil
+	})
 	if s.cfg.Demo.Enabled {
 		g.Go(func() error {
 			err := demo.Run(ctx, demo.Config{
@@ -287,6 +297,9 @@ func (s *Server) Close() error {
 	}
 	if s.hls != nil {
 		s.hls.Close()
+	}
+	if s.quality != nil { // before the channels: that they go is no alarm
+		s.quality.Close()
 	}
 	if s.rtsp != nil {
 		s.rtsp.Close()
