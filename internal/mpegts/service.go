@@ -108,6 +108,7 @@ type Stats struct {
 	TransportErrors uint64 // packets that the demodulator marked
 	Continuity      uint64 // jumps of the continuity counter
 	CRCErrors       uint64 // sections
+	BadAdaptation   uint64 // adaptation fields longer than their packet
 	BadSections     uint64 // sections that contradict themselves
 	BadPES          uint64 // PES headers that are none
 	BadUnits        uint64 // pieces of an elementary stream that are not what their type says
