@@ -35,6 +35,7 @@ type receiver struct {
 	way     *source.Link // of the mux
 	si      *information // of its mux
 	chosen  *core.Service
+	raw     *raw                   // set while somebody takes the packets raw
 	tracks  map[uint16]*trackState // by PID
 	states  map[*stream.Track]*trackState
 	clock   int64 // newest reference of the chosen service

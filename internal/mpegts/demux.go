@@ -21,6 +21,7 @@ type Demuxer struct {
 	underWay int               // bytes taken for access units that are not complete
 	onRun    func([]byte, int) // bound once: a method value per call would allocate
 	monitor  *monitor          // TR 101 290
+	tap      func([]byte)      // see Tap
 }
 
 // pid is what is known of one PID.
@@ -154,6 +155,9 @@ func (d *Demuxer) run(b []byte, stride int) {
 func (d *Demuxer) packet(p []byte) {
 	p = p[:PacketSize:PacketSize]
 	d.stats.Packets++
+	if d.tap != nil {
+		d.tap(p)
+	}
 	id := uint16(p[1]&0x1F)<<8 | uint16(p[2])
 	if p[1]&0x80 != 0 { // transport_error_indicator: nothing in it can be believed
 		d.stats.TransportErrors++

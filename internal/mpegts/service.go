@@ -18,9 +18,11 @@ type Service struct {
 	Known   bool
 	Streams []*Stream // in the order of the PMT
 
-	crc  uint32 // of the PMT section in force
-	sdtC bool   // the SDT says CA
-	pmtC bool   // the PMT says CA
+	crc     uint32 // of the PMT section in force
+	version byte   // likewise
+	pmt     []byte // its body
+	sdtC    bool   // the SDT says CA
+	pmtC    bool   // the PMT says CA
 }
 
 // Scrambled reports whether the service's pictures or sounds come scrambled; when

@@ -126,6 +126,7 @@ func (d *Demuxer) readPMT(p *pid, h header) {
 	old := s.Streams
 	s.Streams = nil
 	s.crc, s.PCRPID, s.Known = h.crc, pcr, true
+	s.version, s.pmt = h.version, bytes.Clone(h.body)
 	s.pmtC = info.has(descCA)
 	hdmv := info.registration() == "HDMV"
 	for _, e := range entries {
