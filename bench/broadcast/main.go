@@ -50,7 +50,7 @@ func main() {
 	flag.StringVar(&o.commit, "commit", "", "what is measured, for the report")
 	flag.StringVar(&o.out, "out", "", "file to append the report to")
 	flag.StringVar(&o.dir, "dir", "bench-out/multiplex", "where the generated multiplexes are kept")
-	flag.StringVar(&o.to, "to", "127.0.0.1:16000", "where the first multiplex is sent, the others to the ports after it; a multicast group goes over lo")
+	flag.StringVar(&o.to, "to", "127.0.0.1:0", "where the first multiplex is sent, the others to the ports after it (0: ports that are free); a multicast group goes over lo")
 	flag.IntVar(&o.muxes, "muxes", 7, "how many multiplexes, of seven programmes each")
 	flag.DurationVar(&o.window, "window", time.Minute, "how long is measured")
 	flag.DurationVar(&o.settle, "settle", 10*time.Second, "how long everything runs before")
@@ -96,6 +96,9 @@ func (o options) run(ctx context.Context) error {
 	}
 	// The clients are here: they must not have the server's core.
 	if err := process.PinSelf(o.senderCore, 0); err != nil {
+		return err
+	}
+	if err := o.choosePorts(); err != nil {
 		return err
 	}
 	r, err := o.measure(ctx)
