@@ -42,6 +42,7 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		"nothing like it":   {"xyzzy: 1", nil, "f.yaml:1: xyzzy: unknown key; known here: name, data"},
 		"number for text":   {"data: 7", nil, `f.yaml:1: data: is "7", want text (put it in quotes)`},
 		"text for number":   {"transcode:\n  max: many", nil, `f.yaml:2: transcode.max: is "many", want a whole number`},
+		"more than all":     {"transcode: {cpu: 150}", nil, `f.yaml:1: transcode.cpu: is 150, want a share of the machine, 1 to 100 percent`},
 		"text for bool":     {"demo: {enabled: perhaps}", nil, `want true or false`},
 		"bad duration":      {"sessions: {ttl: long}", nil, "want a duration such as 30s or 12h"},
 		"value for group":   {"http: \":8080\"", nil, `f.yaml:1: http: is "\":8080\"", want keys below it`},

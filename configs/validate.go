@@ -55,6 +55,9 @@ func (c Config) Validate() Problems {
 	if c.Transcode.Max < 0 {
 		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)
 	}
+	if c.Transcode.CPU < 1 || c.Transcode.CPU > 100 {
+		v.add("transcode.cpu", "is %d, want a share of the machine, 1 to 100 percent", c.Transcode.CPU)
+	}
 	if c.Recorder.Memory < 0 || c.Recorder.Memory > 1<<20 {
 		v.add("recorder.memory", "is %d MiB, want 0 (the default) to %d", c.Recorder.Memory, 1<<20)
 	}
