@@ -61,6 +61,10 @@ bench-demux:     ## the TS core against go-astits and ffmpeg on one multiplex of
 bench-broadcast: ## 49 programmes into the server; appends to docs/bench/broadcast.md (ARGS='-window 5m -hls')
 	@scripts/bench-broadcast.sh $(ARGS)
 
+bench-crash:     ## kill -9 while eight channels and a meeting are recorded; appends to docs/bench/crash.md (ARGS='-kills 3')
+	@scripts/install.sh test
+	@scripts/bench-crash.sh $(ARGS)
+
 bench-quality:   ## what watching over 49 channels costs (ARGS='-for 60s')
 	@$(GO) run ./bench/quality $(ARGS)
 

@@ -91,7 +91,10 @@ func (j *job) run() {
 			}
 			j.packets.run(j.ctx)
 		} else {
-			t := &take{clock: j.r.clock, hub: j.r.hub, name: name, cutoff: cutoff, begin: j.beginFrames, end: j.nextPart}
+			t := &take{clock: j.r.clock, hub: j.r.hub, name: name, cutoff: cutoff, alone: companion, begin: j.beginFrames, end: j.nextPart}
+			if segs := name.Segments(); segs[0] == "meetings" && segs[len(segs)-1] == stream.ProgrammeID {
+				t.alone = entrance
+			}
 			t.look = func(f *feed.Feed) { j.look(t.heard, func() (string, string) { return frameTrouble(f) }) }
 			t.run(j.ctx)
 		}

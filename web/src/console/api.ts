@@ -55,6 +55,7 @@ export const server = {
   stopRecording: (id: string): Promise<unknown> => api('POST', `${one('recordings', id)}/stop`),
   removeRecording: (id: string): Promise<unknown> => api('DELETE', one('recordings', id)),
   recordingFile: (id: string): string => `/api/v1${one('recordings', id)}/file`,
+  recordingPlaylist: (id: string): string => `/api/v1${one('recordings', id)}/hls/index.m3u8`,
 
   users: async (signal: AbortSignal): Promise<UserRow[]> => (await list('users', signal)).map(userRow),
   addUser: (input: { name: string; display: string; role: Role; password: string }): Promise<unknown> =>

@@ -34,13 +34,15 @@ export interface MeetingRow {
   readonly live: number
 }
 
-export type RecordingState = 'recording' | 'complete' | 'interrupted' | 'failed' | 'unknown'
+export type RecordingState = 'recording' | 'waiting' | 'complete' | 'interrupted' | 'failed' | 'missed' | 'unknown'
 
 export interface RecordingRow {
   readonly id: string
   readonly stream: string
   readonly title: string
   readonly state: RecordingState
+  /** fmp4 plays by itself, ts by its playlist. */
+  readonly format: 'fmp4' | 'ts'
   readonly started: Date | null
   readonly ended: Date | null
   /** Seconds. */
@@ -151,7 +153,8 @@ export function recordingRow(row: Json, language: string): RecordingRow {
     id: text(row['id']),
     stream: text(row['stream']),
     title: text(row['title']) || text(row['stream']),
-    state: oneOf(row['state'], ['recording', 'complete', 'interrupted', 'failed'], 'unknown'),
+    state: oneOf(row['state'], ['recording', 'waiting', 'complete', 'interrupted', 'failed', 'missed'], 'unknown'),
+    format: oneOf(row['format'], ['fmp4', 'ts'], 'fmp4'),
     started,
     ended,
     duration: count(row['duration']) || measured,

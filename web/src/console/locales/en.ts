@@ -107,6 +107,8 @@ const en: typeof zh = {
     cannotPlay: 'This browser cannot play the file. Please download it.',
     states: {
       recording: 'Recording',
+      waiting: 'Waiting',
+      missed: 'Missed',
       complete: 'Complete',
       interrupted: 'Interrupted at {time}',
       failed: 'Failed',

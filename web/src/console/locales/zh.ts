@@ -92,6 +92,8 @@ export default {
     cannotPlay: '这台电脑的浏览器不能播放此文件，请下载后播放。',
     states: {
       recording: '录制中',
+      waiting: '等待中',
+      missed: '未录制',
       complete: '完成',
       interrupted: '中断于 {time}',
       failed: '失败',
