@@ -40,6 +40,7 @@ type options struct {
 	profile    string
 	serverCore int
 	senderCore int
+	nice       int
 	send       bool
 	serve      string
 }
@@ -60,6 +61,7 @@ func main() {
 	flag.StringVar(&o.profile, "profile", "", "run the server inside a copy of this program and write its CPU profile to this file")
 	flag.IntVar(&o.serverCore, "server-core", 0, "core of the server")
 	flag.IntVar(&o.senderCore, "sender-core", 1, "core of the sender and of the clients")
+	flag.IntVar(&o.nice, "nice", 0, "priority of server and sender; less than 0 needs root")
 	flag.BoolVar(&o.send, "send", false, "be the sender (used by this program itself)")
 	flag.StringVar(&o.serve, "serve", "", "be the server with this configuration (used with -profile)")
 	flag.Parse()
@@ -95,7 +97,7 @@ func (o options) run(ctx context.Context) error {
 		return err
 	}
 	// The clients are here: they must not have the server's core.
-	if err := process.PinSelf(o.senderCore, 0); err != nil {
+	if err := process.PinSelf(o.senderCore, o.nice); err != nil {
 		return err
 	}
 	if err := o.choosePorts(); err != nil {
@@ -156,7 +158,7 @@ func (r *report) String() string {
 	}
 	line("## %s: %d multiplexes, %d programmes, %.0f Mbit/s, %s", time.Now().UTC().Format(time.DateOnly), r.o.muxes, r.o.muxes*multiplex.Services, rate, title)
 	line("")
-	line("%s, %s, %d cores, server on core %d, sender on core %d, %.0f s.", r.o.commit, runtime.Version(), process.Cores(), r.o.serverCore, r.o.senderCore, r.wall.Seconds())
+	line("%s, %s, %d cores, server on core %d, sender on core %d, both at nice %d, %.0f s.", r.o.commit, runtime.Version(), process.Cores(), r.o.serverCore, r.o.senderCore, r.o.nice, r.wall.Seconds())
 	line("")
 	line("| | |\n|---|---|")
 	line("| CPU of the server, user and system | %.1f %% of a core, **%.3f %% a Mbit/s** (asked: %.2f) |", load*100, load*100/rate, asked)

@@ -94,7 +94,7 @@ type lane struct {
 // sender sends all multiplexes at their rate until ctx ends. They begin at different
 // places, so that the large pictures of all do not come at the same moment.
 func (o options) sender(ctx context.Context) error {
-	if err := process.PinSelf(o.senderCore, 0); err != nil {
+	if err := process.PinSelf(o.senderCore, o.nice); err != nil {
 		return err
 	}
 	files, err := multiplex.Make(ctx, o.dir, o.kind(), o.muxes)
