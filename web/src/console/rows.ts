@@ -34,7 +34,8 @@ export interface MeetingRow {
   readonly live: number
 }
 
-export type RecordingState = 'recording' | 'waiting' | 'complete' | 'interrupted' | 'failed' | 'missed' | 'unknown'
+export type RecordingState =
+  'recording' | 'waiting' | 'complete' | 'interrupted' | 'failed' | 'missed' | 'unknown'
 
 export interface RecordingRow {
   readonly id: string
@@ -153,7 +154,11 @@ export function recordingRow(row: Json, language: string): RecordingRow {
     id: text(row['id']),
     stream: text(row['stream']),
     title: text(row['title']) || text(row['stream']),
-    state: oneOf(row['state'], ['recording', 'waiting', 'complete', 'interrupted', 'failed', 'missed'], 'unknown'),
+    state: oneOf(
+      row['state'],
+      ['recording', 'waiting', 'complete', 'interrupted', 'failed', 'missed'],
+      'unknown',
+    ),
     format: oneOf(row['format'], ['fmp4', 'ts'], 'fmp4'),
     started,
     ended,
