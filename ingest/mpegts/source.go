@@ -14,7 +14,6 @@ import (
 
 	"tongxiang/ingest/source"
 	"tongxiang/ingest/srt"
-	"tongxiang/internal/media"
 	core "tongxiang/internal/mpegts"
 )
 
@@ -100,20 +99,6 @@ func runSRT(a srt.Address) func(context.Context, *Source, *source.Output, feeder
 
 // Run implements [source.Source].
 func (s *Source) Run(ctx context.Context, out *source.Output) error { return s.muxes.run(ctx, s, out) }
-
-// Read passes the bytes of the source to f, as they come, until ctx or the source
-// ends: for looking at a multiplex as a whole. It returns what Run would.
-func (s *Source) Read(ctx context.Context, clock media.Clock, f func([]byte)) error {
-	return s.open(ctx, s, &source.Output{Clock: clock}, rawFeeder(f))
-}
-
-// rawFeeder is a feeder that looks at nothing.
-type rawFeeder func([]byte)
-
-func (f rawFeeder) feed(b []byte, _ int64) { f(b) }
-func (rawFeeder) restart()                 {}
-func (rawFeeder) pace() (int64, bool)      { return 0, false }
-func (rawFeeder) link(source.Link)         {}
 
 // feeder takes what a transport reads.
 type feeder interface {

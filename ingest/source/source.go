@@ -9,8 +9,11 @@ import (
 	"log/slog"
 	"net/url"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"tongxiang/internal/media"
+	"tongxiang/internal/mpegts"
 	"tongxiang/internal/stream"
 )
 
@@ -22,19 +25,22 @@ type Source interface {
 	Run(ctx context.Context, out *Output) error
 }
 
-// Output is where a source writes. It belongs to a channel and outlives sources.
+// Output is where a source writes. A channel makes one for each attempt and decides
+// what becomes of what is written: it goes on air, or it waits.
 type Output struct {
 	Publisher *stream.Publisher
-	// Timeline is for transport streams; the channel has told it that a new source begins.
+	// Timeline is for transport streams.
 	Timeline *media.Timeline
 	Clock    media.Clock
 	Log      *slog.Logger
 	// Report tells the channel what the source carries, when that becomes known
 	// or changes. It does not block and may be called from any goroutine.
 	Report func(Report)
+	Guide  Guide
 
 	bytes   atomic.Uint64
 	arrival atomic.Int64 // of the newest bytes
+	clock   atomic.Int64 // of the newest clock reference
 	media   atomic.Int64 // of the newest frame or packet written
 	latest  atomic.Int64 // highest media.Time written
 
@@ -64,6 +70,13 @@ func (o *Output) Received(n int, arrival int64) {
 	o.arrival.Store(arrival)
 }
 
+// Referenced notes that a clock reference (PCR) of the programme arrived. A source
+// that never calls it has no such clock, and is not judged by it.
+func (o *Output) Referenced(arrival int64) { o.clock.Store(arrival) }
+
+// LastReference returns when a clock reference last arrived; 0: never.
+func (o *Output) LastReference() int64 { return o.clock.Load() }
+
 // Written notes that media with a time was written at a moment of the clock.
 func (o *Output) Written(t media.Time, arrival int64) {
 	o.media.Store(arrival)
@@ -75,7 +88,7 @@ func (o *Output) Written(t media.Time, arrival int64) {
 	}
 }
 
-// Bytes returns how many bytes arrived so far, over all sources.
+// Bytes returns how many bytes arrived so far.
 func (o *Output) Bytes() uint64 { return o.bytes.Load() }
 
 // LastBytes returns when bytes last arrived; 0: never.
@@ -87,12 +100,31 @@ func (o *Output) LastMedia() int64 { return o.media.Load() }
 // Latest returns the highest time written: a source that makes its own times goes on behind it.
 func (o *Output) Latest() media.Time { return media.Time(o.latest.Load()) }
 
+// Guide takes what a source says beside its media. Any of the functions may be nil;
+// they are called from the source's goroutine and do not block.
+type Guide struct {
+	// Event is an entry of the programme guide, new or changed. schedule says that it
+	// came with the schedule, which does not know what runs, and not as what is on
+	// now or next.
+	Event func(e mpegts.Event, schedule bool)
+	// Now is what is on now and what comes next.
+	Now func(mpegts.NowNext)
+	// Time is what the broadcaster's clock says at this moment.
+	Time func(utc time.Time)
+	// Elsewhere returns the guides of channels in other multiplexes that are this
+	// service: a multiplex may carry the guide of its whole network.
+	Elsewhere func(network, stream, service uint16) []Guide
+}
+
 // Report is what a source carries.
 type Report struct {
-	Service  string   // its name, when the source says one
-	Provider string   // likewise
-	Program  int      // program_number; 0 when there is none
-	Streams  []Stream // pictures and sounds; others are left out
+	Service  string // its name, when the source says one
+	Provider string // likewise
+	Program  int    // program_number; 0 when there is none
+	// Network and Stream are original_network_id and transport_stream_id, by which
+	// other multiplexes speak of the programme; 0 when they are not known.
+	Network, Stream uint16
+	Streams         []Stream // pictures and sounds; others are left out
 	// Errors are the source's own counts of what went wrong so far, by name.
 	Errors map[string]uint64
 	// Waiting, Cause and Detail are those of [Link].
@@ -150,7 +182,9 @@ const (
 	CauseNoMedia     Cause = "no_media"           // bytes arrive, but no picture and no sound
 	CauseEnded       Cause = "source_ended"       // the other side closed it
 	CauseUnplayable  Cause = "source_unplayable"  // see the reason with the streams
-	CauseFailed      Cause = "source_failed"      // anything else
+	CauseInUse       Cause = "source_in_use"      // another program listens at the address
+	CauseNotTS       Cause = "not_transport_stream"
+	CauseFailed      Cause = "source_failed" // anything else
 )
 
 // Error is why a source ended, with the code that the channel shows.
@@ -174,6 +208,8 @@ func CauseOf(err error) Cause {
 	switch {
 	case err == nil:
 		return CauseNone
+	case errors.Is(err, syscall.EADDRINUSE):
+		return CauseInUse
 	case errors.As(err, &e):
 		return e.Cause
 	}

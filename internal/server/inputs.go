@@ -8,8 +8,8 @@ import (
 )
 
 // ingestOptions is what the ingest is told of the configuration.
-func ingestOptions(cfg configs.Config) ingest.Options {
-	o := ingest.Options{Programs: make(map[string][]string, len(cfg.Ingest.Programs))}
+func ingestOptions(cfg configs.Config, guide ingest.Guide) ingest.Options {
+	o := ingest.Options{Guide: guide, Programs: make(map[string][]string, len(cfg.Ingest.Programs))}
 	for _, p := range cfg.Ingest.Programs {
 		o.Programs[p.Name] = p.Command
 	}

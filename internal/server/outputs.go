@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -29,12 +30,38 @@ func (s *Server) buildOutputs(ctx context.Context) (err error) {
 			}
 			return s.changer.Resolve(ctx, name, target)
 		},
+		Guide: s.onNow,
 	}, s.hub, s.clock, log)
 	s.tsHTTP = ts.NewServer(ts.ServerConfig{
 		Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.TS), Describe: s.describe,
 	}, s.hub, s.clock, log)
 	s.outputTable, err = newOutputTable(ctx, s, s.cfg.Outputs)
 	return err
+}
+
+// onNow returns what the guide says is on a channel and what follows.
+func (s *Server) onNow(ctx context.Context, name stream.Name, now time.Time) (present, following *ts.Event) {
+	seg := name.Segments()
+	if seg[0] != "channels" {
+		return nil, nil
+	}
+	rows, _, err := s.store.EPG(ctx, store.EPGFilter{Channel: seg[1], From: now}, store.Page{Limit: 2})
+	if err != nil {
+		s.log.Warn("outputs go without the guide", "stream", name, "err", err)
+		return nil, nil
+	}
+	for _, r := range rows {
+		e := &ts.Event{
+			ID: uint16(r.ID), Start: r.Start, Duration: r.End.Sub(r.Start), Title: r.Title, Summary: r.Summary, Language: r.Language,
+		}
+		switch {
+		case !r.Start.After(now) && present == nil:
+			present = e
+		case following == nil:
+			following = e
+		}
+	}
+	return present, following
 }
 
 // describe returns what tables call a stream.

@@ -24,6 +24,7 @@ import (
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
+	"tongxiang/internal/epg"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/playout/ts"
@@ -49,6 +50,8 @@ type Server struct {
 	hub      *stream.Hub
 	channels *ingest.Channels
 	table    *channelTable
+	scans    *ingest.Scans
+	epg      *epg.Service
 	hls      *hls.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
@@ -110,10 +113,14 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
-	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingestOptions(cfg))
-	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
+	if s.epg, err = epg.New(ctx, s.store, log.With("part", "epg")); err != nil {
 		return s, err
 	}
+	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingestOptions(cfg, s.epg))
+	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store, s.epg.Forget); err != nil {
+		return s, err
+	}
+	s.scans = ingest.NewScans(s.channels, s.changer.Available)
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
@@ -173,7 +180,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features,
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ts/", tokenInQuery(s.tsHTTP))
@@ -283,11 +290,17 @@ func (s *Server) Close() error {
 		s.outputs.Close()
 		s.tsHTTP.Close()
 	}
+	if s.scans != nil {
+		s.scans.Close()
+	}
 	if s.channels != nil {
 		s.channels.Close()
 	}
 	if s.hub != nil {
 		s.hub.Close()
+	}
+	if s.epg != nil {
+		s.epg.Close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
