@@ -15,7 +15,7 @@ type ScheduleRun struct {
 	Title    string
 	Base     string // what is left of Title without the number of the episode
 	Text     string // of the event, which tells episodes apart
-	Event    string // EventRef
+	Event    string // event_id in Stream's guide; empty: none
 	Priority string
 	// Start and End are what was asked for, or what the guide said last; RecordFrom
 	// and RecordTo have the padding.

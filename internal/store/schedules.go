@@ -20,7 +20,7 @@ type Schedule struct {
 	End      *time.Time
 	Zone     string // IANA name; empty: the server's
 	RRule    string
-	Event    string // EventRef of one event of the guide
+	Event    string // event_id of one event of Stream's guide; empty: none
 	Series   *Series
 	// PaddingBefore and PaddingAfter are kept to microseconds.
 	PaddingBefore, PaddingAfter time.Duration

@@ -35,11 +35,11 @@ func TestScheduleLivesFromCreationToDeletion(t *testing.T) {
 	got, err := s.Schedule(ctx, "s1")
 	check(t, err)
 	same(t, got, x)
-	want(t, s.MoveSchedule(ctx, "s1", "channels/a/7", noon, noon), store.ErrNotFound) // it has no event
-	x.Event = "channels/a/7"
+	want(t, s.MoveSchedule(ctx, "s1", "7", noon, noon), store.ErrNotFound) // it has no event
+	x.Event = "7"
 	check(t, s.UpdateSchedule(ctx, x))
-	check(t, s.MoveSchedule(ctx, "s1", "channels/a/8", *after(5 * time.Hour), *after(6 * time.Hour)))
-	x.Event, x.Start, x.End = "channels/a/8", after(5*time.Hour), after(6*time.Hour)
+	check(t, s.MoveSchedule(ctx, "s1", "8", *after(5 * time.Hour), *after(6 * time.Hour)))
+	x.Event, x.Start, x.End = "8", after(5*time.Hour), after(6*time.Hour)
 	l, err = s.AllSchedules(ctx)
 	check(t, err)
 	same(t, l, []store.Schedule{x, series})
@@ -55,7 +55,7 @@ func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) {
 	run := func(key, base, state string, hour int) store.ScheduleRun {
 		from := noon.Add(time.Duration(hour) * time.Hour)
 		return store.ScheduleRun{
-			Key: key, Schedule: "s", Stream: "channels/a", Title: base + "(1)", Base: base, Text: "t" + key, Event: "channels/a/1", Priority: "news",
+			Key: key, Schedule: "s", Stream: "channels/a", Title: base + "(1)", Base: base, Text: "t" + key, Event: "1", Priority: "news",
 			Start: from, End: from.Add(time.Hour), RecordFrom: from.Add(-time.Minute), RecordTo: from.Add(61 * time.Minute), State: state, Recordings: []string{},
 		}
 	}

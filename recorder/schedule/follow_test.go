@@ -71,6 +71,22 @@ func TestWhatWasMissedStandsForNoRepeat(t *testing.T) {
 	}
 }
 
+func TestNewsWithoutATextIsAnotherEachDay(t *testing.T) {
+	var events []Event
+	for i, h := range []int{0, 3, 24, 48} {
+		events = append(events, Event{EventID: EventID{"channels/a", uint32(i)}, Title: "新闻联播", Start: minutes(h * 60), End: minutes(h*60 + 30)})
+	}
+	rule := Rule{ID: "s", Zone: time.UTC, Match: &Match{Title: "新闻联播", Duplicates: SkipRecorded}}
+	got, _ := Plan(Input{Rules: []Rule{rule}, Events: events, Done: []Recorded{{"新闻联播", "", minutes(-24 * 60)}}, Now: noon, From: noon, To: minutes(72 * 60)})
+	var b []string
+	for _, o := range got {
+		b = append(b, string(o.State))
+	}
+	if s := strings.Join(b, " "); s != "planned skipped planned planned" {
+		t.Error(s)
+	}
+}
+
 func TestARuleHasNoPast(t *testing.T) {
 	r := Rule{ID: "r", Stream: "channels/a", Start: noon, End: minutes(60), Zone: time.UTC, RRule: "FREQ=DAILY", Since: noon.Add(49 * time.Hour)}
 	got, _ := Plan(Input{Rules: []Rule{r}, Now: noon.Add(100 * time.Hour), From: noon, To: noon.Add(100 * time.Hour)})

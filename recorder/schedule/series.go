@@ -164,10 +164,16 @@ func (m *Match) episodes(events []Event, done []Recorded, zone *time.Location, t
 	seen := make(map[string]bool)
 	days := make(map[string]bool)
 	day := func(at time.Time) string { return wallOf(at, zone).Format(time.DateOnly) }
-	key := func(title, text string) string { return t.of(title) + "\x00" + numbers(title) + "\x00" + t.of(text) }
+	key := func(title, text string, start time.Time) string {
+		n, text := numbers(title), t.of(text)
+		if n == "" && text == "" { // nothing tells episodes apart: today's news is not yesterday's
+			n = day(start)
+		}
+		return t.of(title) + "\x00" + n + "\x00" + text
+	}
 	for _, r := range done {
 		if t.of(r.Title) == t.of(m.Title) {
-			seen[key(r.Title, r.Text)] = true
+			seen[key(r.Title, r.Text, r.Start)] = true
 			days[day(r.Start)] = true
 		}
 	}
@@ -176,7 +182,7 @@ func (m *Match) episodes(events []Event, done []Recorded, zone *time.Location, t
 			continue
 		}
 		c := candidate{event: e}
-		k := key(e.Title, e.Text)
+		k := key(e.Title, e.Text, e.Start)
 		switch {
 		case m.Duplicates == SkipRecorded && seen[k]:
 			c.skip = ReasonRecordedAlready
