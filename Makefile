@@ -53,6 +53,9 @@ bench-tsout:     ## the TS multiplexer against go-astits and ffmpeg, and when da
 bench-captures:  ## every real stream in STREAMS=FOLDER through the ingest, as a table
 	@$(GO) run ./bench/captures $(STREAMS)
 
+bench-quality:   ## what watching over 49 channels costs (ARGS='-for 60s')
+	@$(GO) run ./bench/quality $(ARGS)
+
 bench-e2e:       ## timings seen by a real browser (join, kiosk, recovery)
 	@scripts/install.sh test
 	@$(MAKE) --no-print-directory build

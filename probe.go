@@ -57,9 +57,14 @@ func probe(ctx context.Context, args []string, out io.Writer) error {
 			}
 		}
 		for _, st := range s.Streams {
-			fmt.Fprintf(w, "\tPID %d\t%s\t%s\t%d access units\n", st.PID, st.Codec, st.Language, st.AccessUnits)
+			fmt.Fprintf(w, "\tPID %d\t%s\t%s\t%d access units\t%d bit/s\n", st.PID, st.Codec, st.Language, st.AccessUnits, st.Bitrate)
 		}
 	}
+	report.TR101290.Each(func(name string, n uint64) {
+		if n > 0 {
+			fmt.Fprintf(w, "TR 101 290\t%s\t%d\n", name, n)
+		}
+	})
 	return w.Flush()
 }
 

@@ -17,9 +17,12 @@ type Config struct {
 	HTTP      HTTP      `yaml:"http"`
 	HTTPS     HTTPS     `yaml:"https"`
 	WebRTC    WebRTC    `yaml:"webrtc"`
+	RTSP      RTSP      `yaml:"rtsp"`
+	RTMP      RTMP      `yaml:"rtmp"`
 	Sessions  Sessions  `yaml:"sessions"`
 	Recorder  Recorder  `yaml:"recorder"`
 	Transcode Transcode `yaml:"transcode"`
+	Quality   Quality   `yaml:"quality"`
 	Demo      Demo      `yaml:"demo"`
 	Ingest    Ingest    `yaml:"ingest"`
 	Channels  []Channel `yaml:"channels"`
@@ -53,6 +56,33 @@ type WebRTC struct {
 	Addresses []string `yaml:"addresses"`
 }
 
+// RTSP is where players pull streams and encoders push to channels.
+type RTSP struct {
+	// Listen is the TCP address; empty: no RTSP. Default: :8554, which needs no
+	// privilege, unlike RTSP's own 554.
+	Listen string `yaml:"listen"`
+	// UDP is the address of the RTP port, an even number; RTCP uses the next one.
+	// Empty: media go over TCP only. Default: :8000, where most cameras have it.
+	UDP string `yaml:"udp"`
+	// Multicast is the network whose addresses players get that ask for multicast,
+	// such as 239.8.0.0/16; empty: none. Default: none, because switches without
+	// IGMP snooping send multicast to every port.
+	Multicast string `yaml:"multicast"`
+	// MulticastPort is its RTP port, an even number; RTCP uses the next one. Default: 8002.
+	MulticastPort int `yaml:"multicast_port"`
+	// MaxConnections bounds players and encoders together. Default: 500.
+	MaxConnections int `yaml:"max_connections"`
+}
+
+// RTMP is where OBS Studio and the like push to channels.
+type RTMP struct {
+	// Listen is the TCP address, usually :1935; empty: none. Default: none, because
+	// RTMP sends the token in clear.
+	Listen string `yaml:"listen"`
+	// MaxConnections bounds encoders. Default: 100.
+	MaxConnections int `yaml:"max_connections"`
+}
+
 // Sessions is how long people stay signed in.
 type Sessions struct {
 	// TTL ends a session after its login. Default: 12h, a working day.
@@ -71,6 +101,22 @@ type Transcode struct {
 	FFmpeg string `yaml:"ffmpeg"`
 	// Max is how many run at once. Default: 4; one needs about half a core for SD.
 	Max int `yaml:"max"`
+}
+
+// Quality says how channels are watched over.
+type Quality struct {
+	// Interval is how often the picture and the sound of each channel are sampled while
+	// nothing is wrong. Default: 4s, so that what goes wrong is found within ten.
+	Interval time.Duration `yaml:"interval"`
+	// CPU is the share of one core that samples may use; when they need more they come
+	// less often. 0: nothing is decoded, and there are no thumbnails. Default: 0.15,
+	// enough for fifty channels in standard definition.
+	CPU float64 `yaml:"cpu"`
+	// Loud is the loudness in LUFS above which sound is too loud. Default: -14; GY/T 282
+	// and EBU R 128 ask for -24 and -23 on average.
+	Loud float64 `yaml:"loud"`
+	// Keep is how long the log of alarms reaches back. Default: 720h, 30 days.
+	Keep time.Duration `yaml:"keep"`
 }
 
 // Demo makes a test programme and a meeting for a first look.
@@ -103,8 +149,8 @@ type Channel struct {
 	ID string `yaml:"id"`
 	// Name is what people see.
 	Name string `yaml:"name"`
-	// Source is a URL: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp or
-	// rtsps; see docs/sources.md.
+	// Source is a URL: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp, rtsps
+	// or onvif; or "push:", when an encoder sends to this channel. See docs/sources.md.
 	Source string `yaml:"source"`
 	// Program is the MPEG-TS program number; 0: the first that plays.
 	Program int `yaml:"program"`
@@ -184,8 +230,11 @@ func Default() Config {
 		HTTP:      HTTP{Listen: ":8080"},
 		HTTPS:     HTTPS{Listen: ":8443"},
 		WebRTC:    WebRTC{UDP: ":8443", TCP: ":8444"},
+		RTSP:      RTSP{Listen: ":8554", UDP: ":8000", MulticastPort: 8002, MaxConnections: 500},
+		RTMP:      RTMP{MaxConnections: 100},
 		Sessions:  Sessions{TTL: 12 * time.Hour},
 		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4},
+		Quality:   Quality{Interval: 4 * time.Second, CPU: 0.15, Loud: -14, Keep: 30 * 24 * time.Hour},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},
 	}
 }

@@ -67,6 +67,10 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		"output of nothing": {"outputs:\n  - {id: a, stream: x, address: \"udp://1.2.3.4:5\"}", nil, `f.yaml:2: outputs[0].stream: is "x", want channels/ID`},
 		"output too slow":   {"outputs:\n  - {id: a, stream: channels/a, address: \"udp://1.2.3.4:5\", bitrate: 4}", nil, `f.yaml:2: outputs[0].bitrate: is 4, want 0`},
 		"output twice":      {"outputs:\n  - {id: a, stream: channels/a, address: \"udp://1.2.3.4:5\"}\n  - {id: a, stream: channels/a, address: \"udp://1.2.3.4:6\"}", nil, `f.yaml:3: outputs[1].id: "a" is also the id of outputs[0]`},
+		"odd RTP port":      {"rtsp: {udp: \":8001\"}", nil, `f.yaml:1: rtsp.udp: has the port 8001, want an even number`},
+		"RTP on a port":     {"webrtc: {udp: \":8001\"}", nil, `rtsp.udp: has the same UDP port 8001 as webrtc.udp`},
+		"no multicast":      {"rtsp: {multicast: \"10.0.0.0/8\"}", nil, `rtsp.multicast: is "10.0.0.0/8", want an IPv4 multicast network`},
+		"push to another":   {"channels:\n  - {id: a, name: A, source: \"push:b\"}", nil, `channels[0].source: has more than "push:"`},
 		"unknown log level": {"log: loud", nil, `f.yaml:1: log: is "loud", want debug, info, warn or error`},
 	} {
 		t.Run(name, func(t *testing.T) {

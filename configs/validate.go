@@ -18,7 +18,7 @@ import (
 )
 
 // schemes are the kinds of source that a channel may have.
-var schemes = []string{"udp", "rtp", "srt", "http", "https", "file", "folder", "exec", "stdin", "rtsp", "rtsps"}
+var schemes = []string{"udp", "rtp", "srt", "http", "https", "file", "folder", "exec", "stdin", "rtsp", "rtsps", "onvif", "push"}
 
 // Validate returns what is wrong with values, alone and together.
 func (c Config) Validate() Problems {
@@ -33,6 +33,11 @@ func (c Config) Validate() Problems {
 	v.listen("tcp", "https.listen", c.HTTPS.Listen, true)
 	v.listen("udp", "webrtc.udp", c.WebRTC.UDP, false)
 	v.listen("tcp", "webrtc.tcp", c.WebRTC.TCP, true)
+	v.rtsp(c.RTSP)
+	v.listen("tcp", "rtmp.listen", c.RTMP.Listen, true)
+	if c.RTMP.Listen != "" && c.RTMP.MaxConnections <= 0 {
+		v.add("rtmp.max_connections", "is %d, want 1 or more", c.RTMP.MaxConnections)
+	}
 	if c.HTTP.Listen == "" && c.HTTPS.Listen == "" {
 		v.add("http.listen", "and https.listen are both empty: nobody could connect")
 	}
@@ -49,6 +54,18 @@ func (c Config) Validate() Problems {
 	}
 	if c.Transcode.Max < 0 {
 		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)
+	}
+	if c.Quality.Interval < time.Second || c.Quality.Interval > time.Minute {
+		v.add("quality.interval", "is %v, want 1s to 1m", c.Quality.Interval)
+	}
+	if c.Quality.CPU < 0 || c.Quality.CPU > 64 {
+		v.add("quality.cpu", "is %v, want 0 (nothing is decoded) or a share of one core", c.Quality.CPU)
+	}
+	if c.Quality.Loud < -40 || c.Quality.Loud > 0 {
+		v.add("quality.loud", "is %v, want -40 to 0 LUFS", c.Quality.Loud)
+	}
+	if c.Quality.Keep < time.Hour {
+		v.add("quality.keep", "is %v, want an hour or more", c.Quality.Keep)
 	}
 	v.programs(c.Ingest.Programs)
 	v.channels(c.Channels, c.Ingest.Programs)
@@ -97,6 +114,32 @@ func (v *validator) listen(proto, key, addr string, mayBeEmpty bool) {
 		v.add(key, "has the same %s port %d as %s", strings.ToUpper(proto), n, other)
 	}
 	v.taken[at] = key
+}
+
+func (v *validator) rtsp(c RTSP) {
+	v.listen("tcp", "rtsp.listen", c.Listen, true)
+	if c.Listen == "" {
+		return
+	}
+	v.listen("udp", "rtsp.udp", c.UDP, true)
+	if host, port, err := net.SplitHostPort(c.UDP); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n%2 != 0 || n == 0 {
+			v.add("rtsp.udp", "has the port %s, want an even number: RTCP uses the next one", port)
+		} else {
+			v.listen("udp", "rtsp.udp", net.JoinHostPort(host, strconv.Itoa(n+1)), true)
+		}
+	}
+	if c.Multicast != "" {
+		if p, err := netip.ParsePrefix(c.Multicast); err != nil || !p.Addr().Is4() || !p.Addr().IsMulticast() {
+			v.add("rtsp.multicast", "is %q, want an IPv4 multicast network such as 239.8.0.0/16", c.Multicast)
+		}
+		if c.MulticastPort <= 0 || c.MulticastPort > 65534 || c.MulticastPort%2 != 0 {
+			v.add("rtsp.multicast_port", "is %d, want an even number up to 65534", c.MulticastPort)
+		}
+	}
+	if c.MaxConnections <= 0 {
+		v.add("rtsp.max_connections", "is %d, want 1 or more", c.MaxConnections)
+	}
 }
 
 // programs checks the tuner programs. An argument in braces stands for a parameter;
@@ -217,6 +260,11 @@ func CheckSource(source string, programs []Program) error {
 	}
 	switch u.Scheme {
 	case "stdin":
+		return nil
+	case "push":
+		if source != "push:" {
+			return fmt.Errorf(`has more than "push:": the channel's own id says who may push`)
+		}
 		return nil
 	case "exec":
 		if !slices.ContainsFunc(programs, func(p Program) bool { return p.Name == u.Opaque }) {

@@ -4,7 +4,7 @@
 // for ever; one folder for each protocol makes the sources.
 //
 //	Channels ─> channel ─> switcher: which source is on air, which are open
-//	               ├─> place ─> source (mpegts/, rtsp/) ─> lane ─┐
+//	               ├─> place ─> source (mpegts/, rtsp/, onvif/, push/) ─> lane ─┐
 //	               └─> place ─> source ──────────────────> lane ─┴─> air ─> channels/{id}
 //
 // A channel publishes once and keeps its publisher and its tracks over changes of
@@ -20,6 +20,8 @@ import (
 	"sync"
 
 	"tongxiang/ingest/mpegts"
+	"tongxiang/ingest/onvif"
+	"tongxiang/ingest/push"
 	"tongxiang/ingest/rtsp"
 	"tongxiang/ingest/source"
 	"tongxiang/internal/media"
@@ -44,7 +46,8 @@ var (
 type ChannelConfig struct {
 	ID   string
 	Name string
-	// Source is an address; see docs/sources.md and [Schemes].
+	// Source is an address; see docs/sources.md and [Schemes]. "push:" is what an encoder
+	// sends to this channel.
 	Source string
 	// Program is the program_number in a transport stream; 0: the first that can be played.
 	Program int
@@ -62,10 +65,12 @@ func Schemes(o Options) map[string]Opener {
 	// What several channels take from is read once.
 	muxes := &mpegts.Muxes{Programs: o.Programs, FFmpeg: o.FFmpeg}
 	ts := func(u *url.URL, program int) (source.Source, error) { return muxes.New(u, program) }
-	camera := func(u *url.URL, _ int) (source.Source, error) { return rtsp.New(u) }
+	cameras := new(rtsp.Quirks) // what was learned of one at an earlier connection
+	camera := func(u *url.URL, program int) (source.Source, error) { return cameras.New(u, program) }
 	return map[string]Opener{
 		"udp": ts, "rtp": ts, "srt": ts, "http": ts, "https": ts, "file": ts, "folder": ts, "exec": ts, "stdin": ts,
 		"rtsp": camera, "rtsps": camera,
+		"onvif": func(u *url.URL, _ int) (source.Source, error) { return onvif.New(u, cameras) },
 	}
 }
 
@@ -99,6 +104,7 @@ type Channels struct {
 func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options) *Channels {
 	if o.Schemes == nil {
 		o.Schemes = Schemes(o)
+		o.Schemes[pushScheme] = func(u *url.URL, _ int) (source.Source, error) { return push.New(hub, u) }
 	}
 	return &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes, guide: o.Guide}
 }
@@ -106,6 +112,26 @@ func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options
 // open makes the source of an address.
 func (c *Channels) open(address string, program int) (source.Source, error) {
 	return openSource(c.schemes, address, program)
+}
+
+// pushScheme is that of what an encoder sends to us.
+const pushScheme = "push"
+
+// addressed returns cfg with its id in the addresses "push:", which every channel
+// writes alike.
+func (cfg ChannelConfig) addressed() ChannelConfig {
+	own := func(address string) string {
+		if address == pushScheme+":" {
+			return address + cfg.ID
+		}
+		return address
+	}
+	backup := make([]string, len(cfg.Backup))
+	for i, b := range cfg.Backup {
+		backup[i] = own(b)
+	}
+	cfg.Source, cfg.Backup = own(cfg.Source), backup
+	return cfg
 }
 
 // Check says what is wrong with a channel's settings. The error wraps [ErrBadChannel].
@@ -116,6 +142,7 @@ func (c *Channels) Check(cfg ChannelConfig) error {
 	if err := cfg.Switch.Check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrBadChannel, err)
 	}
+	cfg = cfg.addressed()
 	for i, address := range cfg.addresses() {
 		if _, err := c.open(address, cfg.Program); err != nil {
 			return fmt.Errorf("%w: source %d: %w", ErrBadChannel, i+1, err)
@@ -142,7 +169,7 @@ func (c *Channels) Add(cfg ChannelConfig) error {
 	if err != nil {
 		return fmt.Errorf("add channel %q: %w", cfg.ID, err)
 	}
-	ch := newChannel(cfg, pub, c)
+	ch := newChannel(cfg.addressed(), pub, c)
 	c.list = append(c.list, ch)
 	ch.start()
 	return nil

@@ -55,6 +55,8 @@ func reasonFor(c source.Cause) Reason {
 		r.EN, r.ZH = "Data arrives, but no picture and no sound of this programme.", "收到数据，但没有该节目的画面和声音。"
 	case source.CauseEnded:
 		r.EN, r.ZH = "The source ended the stream. Connecting again.", "信号源中断，正在重新连接。"
+	case source.CauseMismatch:
+		r.EN, r.ZH = "The source sends something else than it announces. Connecting again.", "信号源发送的数据与其声明的格式不符，正在重新连接。"
 	case source.CauseUnplayable:
 		r.EN, r.ZH = "The source has no picture or sound that can be played.", "信号源中没有可以播放的画面或声音。"
 	case source.CauseInUse:

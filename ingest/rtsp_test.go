@@ -154,7 +154,11 @@ func (c *camera) send(t *testing.T, video *format.H264, sound format.Format, med
 			p.Timestamp = uint32(n) * 3600
 			_ = c.stream.WritePacketRTP(medias[0], p)
 		}
-		packets, err = au([][]byte{{0xFC, byte(n), 1, 2, 3}})
+		unit := []byte{0xFC, byte(n), 1, 2, 3}
+		if _, ok := sound.(*format.MPEG1Audio); ok { // the header of RFC 2250, then a frame's
+			unit = []byte{0, 0, 0, 0, 0xFF, 0xFD, 0xA4, 0x00, byte(n)}
+		}
+		packets, err = au([][]byte{unit})
 		if err != nil {
 			t.Error(err)
 			return

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tongxiang/internal/media"
+	"tongxiang/internal/mpegts"
 )
 
 // Status is how a channel is at a moment.
@@ -28,6 +29,8 @@ type Status struct {
 	Bitrate  int64             `json:"bitrate"`          // bits a second that arrive, over about a second
 	Attempts int               `json:"attempts"`         // how often a source was started, over all sources
 	Errors   map[string]uint64 `json:"errors,omitempty"` // of the source in use, by name
+
+	Transport *mpegts.Measure `json:"-"` // of the source in use; nil when it is no transport stream
 
 	// Network, Stream and Program name the service for other multiplexes; 0: not known.
 	Network int `json:"original_network_id,omitempty"`
@@ -105,7 +108,7 @@ func (p *place) describe(s *Status) {
 			s.Warnings = append(s.Warnings, clockReason(offset))
 		}
 	}
-	s.Errors = maps.Clone(p.report.Errors)
+	s.Errors, s.Transport = maps.Clone(p.report.Errors), p.report.Transport
 	s.Formats = make([]Format, 0, len(p.report.Streams))
 	if s.State != Live {
 		s.Bitrate = 0

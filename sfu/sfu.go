@@ -66,6 +66,9 @@ func (a Action) String() string {
 type Grant struct {
 	// Publish is the stream that WHIP publishes.
 	Publish stream.Name
+	// Open makes the publisher of Publish, for streams that are given out by a rule;
+	// its error is what the client gets. Nil: the newest publisher wins.
+	Open func() (*stream.Publisher, error)
 	// Watch is the one stream that a plain WHEP client sees.
 	Watch stream.Name
 	// Meeting and Participant, when Participant is set, make a WHEP client a

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"tongxiang/internal/media"
+	"tongxiang/internal/stream"
 )
 
 // whip starts a publication: POST /whip/{stream}.
@@ -57,11 +58,22 @@ func (p *publication) prepare(id string, o *offer) (*peer, string, error) {
 	var answer string
 	p.peer, answer = newPeer(p.eng.net, id, o, nil, p, p.log)
 	var err error
-	if p.pub, err = p.eng.hub.Publish(p.grant.Publish, true); err != nil {
+	if p.pub, err = p.publisher(); err != nil {
 		p.peer.Close()
-		return nil, "", errClosed.Because(err)
+		return nil, "", err
 	}
 	return p.peer, answer, nil
+}
+
+func (p *publication) publisher() (*stream.Publisher, error) {
+	if p.grant.Open != nil {
+		return p.grant.Open()
+	}
+	pub, err := p.eng.hub.Publish(p.grant.Publish, true)
+	if err != nil {
+		return nil, errClosed.Because(err)
+	}
+	return pub, nil
 }
 
 // allH264 reports whether every picture can come in H.264, which is then the only

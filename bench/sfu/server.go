@@ -49,7 +49,7 @@ func startServer(ctx context.Context, o options) (_ *server, err error) {
 		return s, err
 	}
 	s.url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
-	config := fmt.Sprintf("data: %s\nlog: warn\nhttp: {listen: \"127.0.0.1:%d\"}\nhttps: {listen: \"\"}\nwebrtc: {udp: \"127.0.0.1:%d\", tcp: \"127.0.0.1:%d\"}\n",
+	config := fmt.Sprintf("data: %s\nlog: warn\nhttp: {listen: \"127.0.0.1:%d\"}\nhttps: {listen: \"\"}\nwebrtc: {udp: \"127.0.0.1:%d\", tcp: \"127.0.0.1:%d\"}\nrtsp: {listen: \"\"}\n",
 		filepath.Join(dir, "data"), ports[0], ports[1], ports[2])
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		return s, fmt.Errorf("write the server's configuration: %w", err)

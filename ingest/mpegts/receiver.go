@@ -271,6 +271,8 @@ func (r *receiver) report() {
 		rep.Service, rep.Provider, rep.Program = s.Name, s.Provider, int(s.ID)
 		rep.Network, rep.Stream = r.si.network, r.si.stream
 		rep.Streams = Streams(s)
+		measured := r.demux.MeasureService(s)
+		rep.Transport = &measured
 		for i := range rep.Streams {
 			rep.Streams[i].Published = r.tracks[uint16(rep.Streams[i].PID)] != nil
 		}

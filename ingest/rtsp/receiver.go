@@ -1,19 +1,34 @@
 package rtsp
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"tongxiang/ingest/source"
 	"tongxiang/internal/media"
+	"tongxiang/internal/rtptrack"
 	"tongxiang/internal/stream"
+)
+
+const (
+	// reportEvery is how often counts are reported, in nanoseconds.
+	reportEvery = int64(time.Second)
+	// keyPatience is how long a picture may come without a place to start. Cameras
+	// with "smart" codecs send a key frame every 16 s at worst.
+	keyPatience = int64(30 * time.Second)
+	// foreign is how many packets of another payload type, with none of the
+	// described ones between, make a description a lie.
+	foreign = 100
 )
 
 // receiver turns the packets of one connection into tracks.
@@ -22,64 +37,78 @@ type receiver struct {
 	// session relates the tracks' clocks by the sender's reports.
 	session media.RTPSession
 	tracks  []*track
+	ts      *multiplex      // set instead of tracks when a transport stream is described
 	other   []source.Stream // present, not handled
 	video   int
 	audio   int
 
 	missing   atomic.Uint64
 	malformed atomic.Uint64
+	foreign   atomic.Uint64 // packets of a payload type that was not described
+	strangers atomic.Int64  // of them, since the last one that was described
+	next      atomic.Int64  // when to report again
+
+	once  sync.Once
+	wrong chan error // receives once why the connection has to end
 }
 
 // track is one picture or sound. After publish it belongs to the goroutine that
-// reads its packets; the clock is shared with the one that reads reports.
+// reads its packets; the writer's clock is shared with the one that reads reports.
 type track struct {
 	label  stream.Label
 	media  *description.Media
 	format format.Format
 	known  media.Format
-
-	out       *stream.Track
-	clock     *media.RTPClock
-	sequence  media.Unwrapper
-	timestamp media.Unwrapper
-	inspector media.Inspector
-	begun     bool
-	// Added, so that what this connection brings goes on behind what an earlier one
-	// brought; ticks keeps timestamps in step with times.
-	base             media.Time
-	sequence0, ticks int64
-	highest          int64 // sequence number written
+	writer *rtptrack.Writer
+	out    *stream.Track
+	first  int64 // when the first packet came; 0: none yet
 }
 
-func newReceiver(out *source.Output) *receiver { return &receiver{out: out} }
+func newReceiver(out *source.Output) *receiver {
+	return &receiver{out: out, wrong: make(chan error, 1)}
+}
 
 // lost counts packets that the transport lost.
 func (r *receiver) lost(n uint64) { r.missing.Add(n) }
 
+// bad counts packets that the library could not give to a track. A camera whose
+// packets all have another payload type than it described would be silent for ever.
+func (r *receiver) bad(err error) {
+	var unknown liberrors.ErrClientRTPPacketUnknownPayloadType
+	if !errors.As(err, &unknown) {
+		r.malformed.Add(1)
+		return
+	}
+	r.foreign.Add(1)
+	if r.strangers.Add(1) == foreign {
+		r.accuse(fmt.Errorf("packets of payload type %d, which the description does not have", unknown.PayloadType))
+	}
+}
+
+// accuse ends the connection because of what the source does.
+func (r *receiver) accuse(err error) { r.once.Do(func() { r.wrong <- err }) }
+
 // add takes a media section of the description, and reports whether to set it up.
 func (r *receiver) add(m *description.Media) bool {
 	for _, f := range m.Formats {
-		known, ok := formatOf(f)
+		known, ok := rtptrack.Format(f)
 		if !ok {
 			if m.Type == description.MediaTypeVideo || m.Type == description.MediaTypeAudio {
 				r.other = append(r.other, source.Stream{Format: media.Format{Codec: media.Unknown, Note: f.Codec()}, Known: true})
 			}
 			continue
 		}
-		label := stream.LabelVideo
+		n := &r.audio
 		if known.Codec.Kind() == media.Video {
-			if r.video++; r.video > 1 { // a camera's second picture has an address of its own
-				continue
-			}
-		} else {
-			label = stream.LabelAudio
-			if r.audio++; r.audio > 1 {
-				label = stream.Label(fmt.Sprintf("%s%d", stream.LabelAudio, r.audio))
-			}
+			n = &r.video
+		}
+		*n++
+		label, ok := rtptrack.Label(known.Codec.Kind(), *n)
+		if !ok {
+			continue
 		}
 		r.tracks = append(r.tracks, &track{
-			label: label, media: m, format: f, known: known, clock: r.session.Clock(known.ClockRate),
-			sequence: media.NewUnwrapper(16), timestamp: media.NewUnwrapper(32),
+			label: label, media: m, format: f, known: known, writer: rtptrack.NewWriter(known, &r.session),
 		})
 		return true
 	}
@@ -88,11 +117,15 @@ func (r *receiver) add(m *description.Media) bool {
 
 // bind connects the client's packets with the tracks. Called before Play.
 func (r *receiver) bind(c *gortsplib.Client) {
+	if r.ts != nil {
+		c.OnPacketRTP(r.ts.media, r.ts.format, r.ts.packet)
+		return
+	}
 	for _, t := range r.tracks {
 		c.OnPacketRTP(t.media, t.format, func(p *rtp.Packet) { r.packet(t, p) })
 		c.OnPacketRTCP(t.media, func(p rtcp.Packet) {
 			if sr, ok := p.(*rtcp.SenderReport); ok {
-				t.clock.SenderReport(sr.RTPTime, sr.NTPTime, r.out.Clock.Now())
+				t.writer.SenderReport(sr.RTPTime, sr.NTPTime, r.out.Clock.Now())
 			}
 		})
 	}
@@ -100,20 +133,19 @@ func (r *receiver) bind(c *gortsplib.Client) {
 
 // publish makes the tracks those of the channel.
 func (r *receiver) publish() {
+	if r.ts != nil {
+		return // the demuxer publishes what it finds
+	}
 	infos := make([]stream.TrackInfo, len(r.tracks))
 	for i, t := range r.tracks {
 		infos[i] = stream.TrackInfo{Label: t.label, Form: stream.Packets, Format: t.known}
 	}
-	for i, t := range r.out.Publisher.SetTracks(infos) {
-		r.tracks[i].out = t
-		r.tracks[i].sequence0 = r.out.Sequence(t.Label())
-	}
 	// The first packets get their arrival as time. What an earlier source wrote may
 	// lie ahead of that: then times go on behind it.
-	if ahead := r.out.Latest() - media.Time(r.out.Clock.Now()); ahead > 0 {
-		for _, t := range r.tracks {
-			t.base = ahead
-		}
+	base := max(0, r.out.Latest()-media.Time(r.out.Clock.Now()))
+	for i, t := range r.out.Publisher.SetTracks(infos) {
+		r.tracks[i].out = t
+		r.tracks[i].writer.Open(t, base, r.out.Sequence(t.Label()))
 	}
 	r.report()
 }
@@ -123,51 +155,81 @@ func (r *receiver) publish() {
 func (r *receiver) packet(t *track, p *rtp.Packet) {
 	now := r.out.Clock.Now()
 	r.out.Received(p.MarshalSize(), now)
-	q := &media.Packet{
-		Sequence:  t.sequence.Unwrap(uint64(p.SequenceNumber)),
-		Timestamp: t.timestamp.Unwrap(uint64(p.Timestamp)),
-		Arrival:   now, Codec: t.known.Codec, Marker: p.Marker,
-		// The library reuses its buffers.
-		Payload: bytes.Clone(p.Payload),
+	r.strangers.Store(0)
+	at, ok := t.writer.Write(p, now)
+	fresh := t.first == 0
+	if fresh {
+		t.first = now
 	}
-	q.Time, _ = t.clock.Time(q.Timestamp, now)
-	q.Time += t.base
-	if !t.begun {
-		t.sequence0 -= q.Sequence
-		t.ticks = q.Time.Ticks(t.known.ClockRate) - q.Timestamp
+	switch {
+	case ok && !r.mute(t, now):
+		r.out.Written(at, now)
+	case t.writer.Lies():
+		r.accuse(fmt.Errorf("the packets of %s cannot be %s", t.label, t.known.Codec))
 	}
-	q.Sequence += t.sequence0
-	q.Timestamp += t.ticks
-	t.highest = max(t.highest, q.Sequence)
-	t.inspector.Inspect(q)
-	r.out.Written(q.Time, now)
-	t.out.WritePacket(q)
-	if !t.begun {
-		t.begun = true
+	if next := r.next.Load(); fresh || now >= next && r.next.CompareAndSwap(next, now+reportEvery) {
 		r.report()
 	}
 }
 
-// finish notes how far the tracks came. Called when nothing reads any more.
+// mute reports whether a track's packets do not count as media: a picture that
+// nobody can decode because its parameter sets never came.
+func (r *receiver) mute(t *track, now int64) bool {
+	if t.known.Codec.Kind() != media.Video || t.writer.Synced() {
+		return false
+	}
+	if now-t.first > keyPatience {
+		r.accuse(fmt.Errorf("%v of %s without a key frame", time.Duration(keyPatience), t.known.Codec))
+	}
+	switch t.known.Codec {
+	case media.H264, media.H265:
+		return len(t.out.Format().Params) == 0
+	}
+	return false
+}
+
+// finish notes how far the tracks came, and reports the last counts. Called when
+// nothing reads any more.
 func (r *receiver) finish() {
+	r.report()
 	for _, t := range r.tracks {
-		if t.begun {
-			r.out.SetSequence(t.label, t.highest)
+		if n, begun := t.writer.Highest(); begun {
+			r.out.SetSequence(t.label, n)
 		}
+	}
+	if r.ts != nil {
+		r.ts.close()
 	}
 }
 
 // report tells the channel what is there.
 func (r *receiver) report() {
+	if r.ts != nil {
+		return
+	}
 	rep := source.Report{Errors: make(map[string]uint64)}
-	if n := r.missing.Load(); n > 0 {
-		rep.Errors["packets_lost"] = n
-	}
-	if n := r.malformed.Load(); n > 0 {
-		rep.Errors["malformed"] = n
-	}
+	malformed, keyless, setless := r.malformed.Load(), uint64(0), uint64(0)
 	for _, t := range r.tracks {
-		rep.Streams = append(rep.Streams, source.Stream{Format: t.known, Known: true, Published: t.out != nil})
+		malformed += t.writer.Malformed()
+		known := t.known
+		if t.out != nil {
+			known = t.out.Format()
+			if known.Codec.Kind() == media.Video && !t.writer.Synced() {
+				keyless++
+				if known.Codec != media.VP8 && len(known.Params) == 0 {
+					setless++
+				}
+			}
+		}
+		rep.Streams = append(rep.Streams, source.Stream{Format: known, Known: true, Published: t.out != nil})
+	}
+	for name, n := range map[string]uint64{
+		"packets_lost": r.missing.Load(), "malformed": malformed, "unknown_payload_type": r.foreign.Load(),
+		"no_key_frame": keyless, "no_parameter_sets": setless,
+	} {
+		if n > 0 {
+			rep.Errors[name] = n
+		}
 	}
 	rep.Streams = append(rep.Streams, r.other...)
 	r.out.Report(rep)

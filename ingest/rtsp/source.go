@@ -1,5 +1,5 @@
 // Package rtsp pulls a camera, an encoder or another server by RTSP (RFC 2326),
-// over TCP or UDP, with the credentials in the address.
+// over TCP, UDP or multicast, with the credentials in the address.
 //
 // The client library owns the goroutines that read: one with TCP, one for each
 // track with UDP. Each track is written by one of them.
@@ -29,36 +29,43 @@ const patience = 4 * time.Second
 // Source is a stream at an rtsp:// or rtsps:// address.
 type Source struct {
 	url       *base.URL
-	transport *gortsplib.Transport
-	params    Params
+	transport *gortsplib.Transport // nil: UDP, and TCP when that does not work
+	verify    bool                 // the certificate of rtsps
+	program   int                  // of a transport stream in RTP
+	quirks    *Quirks
 }
 
-// Params are the switches of an address, which are not sent to the server.
-type Params struct {
-	Transport string // tcp (default), udp or multicast
-	Verify    bool   // check the certificate of rtsps; default true
+// transports are the values of the switch.
+var transports = map[string]*gortsplib.Transport{
+	"":          pointer(gortsplib.TransportTCP),
+	"tcp":       pointer(gortsplib.TransportTCP),
+	"udp":       nil,
+	"udp-only":  pointer(gortsplib.TransportUDP),
+	"multicast": pointer(gortsplib.TransportUDPMulticast),
 }
+
+func pointer(t gortsplib.Transport) *gortsplib.Transport { return &t }
 
 // New returns the source of an address such as
-// rtsp://user:password@10.0.0.9:554/stream?transport=udp. Further parameters of the
-// query belong to the server. The error is a [source.Error].
-func New(u *url.URL) (*Source, error) {
+//
+//	rtsp://user:password@10.0.0.9:554/stream?transport=udp
+//
+// with two switches that are not sent to the server; further parameters of the
+// query are the server's:
+//
+//	transport  tcp (default); udp, which goes over to TCP when the server refuses it
+//	           or nothing arrives for 4 s; udp-only; multicast
+//	verify     0: take any certificate of an rtsps server
+//
+// program is the program_number when the server sends a transport stream; 0: the
+// first that plays. The error is a [source.Error].
+func New(u *url.URL, program int) (*Source, error) {
 	bad := func(err error) error { return source.Because(source.CauseBadAddress, err) }
 	clean, q := *u, u.Query()
-	p := Params{Transport: q.Get("transport"), Verify: q.Get("verify") != "0"}
-	s := &Source{params: p}
-	switch p.Transport {
-	case "", "tcp":
-		t := gortsplib.TransportTCP
-		s.transport = &t
-	case "udp":
-		t := gortsplib.TransportUDP
-		s.transport = &t
-	case "multicast":
-		t := gortsplib.TransportUDPMulticast
-		s.transport = &t
-	default:
-		return nil, bad(fmt.Errorf("transport %q is not one of tcp, udp, multicast", p.Transport))
+	s := &Source{verify: q.Get("verify") != "0", program: program, quirks: new(Quirks)}
+	var ok bool
+	if s.transport, ok = transports[q.Get("transport")]; !ok {
+		return nil, bad(fmt.Errorf("transport %q is not one of tcp, udp, udp-only, multicast", q.Get("transport")))
 	}
 	if q.Has("transport") || q.Has("verify") {
 		q.Del("transport")
@@ -78,6 +85,9 @@ func New(u *url.URL) (*Source, error) {
 // Run implements [source.Source].
 func (s *Source) Run(ctx context.Context, out *source.Output) error {
 	err := s.run(ctx, out)
+	if errors.Is(err, errKeepAlive) {
+		err = s.run(ctx, out)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -91,17 +101,23 @@ func (s *Source) run(ctx context.Context, out *source.Output) error {
 		ReadTimeout: patience, WriteTimeout: patience, InitialUDPReadTimeout: patience,
 		UDPReadBufferSize: 1 << 20, UserAgent: "Tongxiang",
 		DialContext: dialer.DialContext,
-		TLSConfig:   &tls.Config{InsecureSkipVerify: !s.params.Verify, MinVersion: tls.VersionTLS12},
+		TLSConfig:   &tls.Config{InsecureSkipVerify: !s.verify, MinVersion: tls.VersionTLS12},
+		OnTransportSwitch: func(err error) {
+			out.Log.Info("rtsp goes over to TCP", "err", err)
+		},
 	}
 	r := newReceiver(out)
 	c.OnPacketsLost = r.lost
-	c.OnDecodeError = func(error) { r.malformed.Add(1) }
+	c.OnDecodeError = r.bad
+	k := &keeper{quirks: s.quirks, host: s.url.Host, end: r.accuse}
+	k.attach(c)
 	if err := c.Start2(); err != nil {
 		return classify(err)
 	}
 	// Closing ends whatever the client waits for, so a server that stops in
 	// mid-handshake is left when ctx ends.
 	stop := context.AfterFunc(ctx, c.Close)
+	ended := make(chan error, 1)
 	defer func() {
 		stop()
 		c.Close() // waits for the reading goroutines
@@ -111,7 +127,7 @@ func (s *Source) run(ctx context.Context, out *source.Output) error {
 	if err != nil {
 		return classify(err)
 	}
-	medias := r.choose(desc)
+	medias := r.choose(desc, s.program)
 	r.report()
 	if len(medias) == 0 {
 		// It stays so until the server's description changes: ask again later.
@@ -127,11 +143,21 @@ func (s *Source) run(ctx context.Context, out *source.Output) error {
 	if _, err := c.Play(nil); err != nil {
 		return classify(err)
 	}
-	return classify(c.Wait())
+	k.playing.Store(true)
+	go func() { ended <- c.Wait() }() // ends with Close
+	select {
+	case err := <-ended:
+		return classify(err)
+	case err := <-r.wrong:
+		c.Close()
+		<-ended
+		return source.Because(source.CauseMismatch, err)
+	}
 }
 
-// choose picks the streams to set up: one picture, and the sounds.
-func (r *receiver) choose(desc *description.Session) []*description.Media {
+// choose picks the streams to set up: one picture, and the sounds; or one transport
+// stream, which has all of it.
+func (r *receiver) choose(desc *description.Session, program int) []*description.Media {
 	var medias []*description.Media
 	for _, m := range desc.Medias {
 		if m.IsBackChannel {
@@ -139,6 +165,12 @@ func (r *receiver) choose(desc *description.Session) []*description.Media {
 		}
 		if r.add(m) {
 			medias = append(medias, m)
+		}
+	}
+	if len(medias) == 0 {
+		if r.ts = findMultiplex(desc, r.out, program); r.ts != nil {
+			r.other = nil
+			medias = append(medias, r.ts.media)
 		}
 	}
 	return medias

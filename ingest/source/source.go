@@ -131,6 +131,9 @@ type Report struct {
 	Waiting bool
 	Cause   Cause
 	Detail  string
+	// Transport is what was measured of the programme's transport stream; nil when
+	// the source is none. It is not changed afterwards.
+	Transport *mpegts.Measure
 }
 
 // Link is what a transport says of the way to its sender.
@@ -181,6 +184,7 @@ const (
 	CauseNoPackets   Cause = "no_packets"         // nothing arrives
 	CauseNoMedia     Cause = "no_media"           // bytes arrive, but no picture and no sound
 	CauseEnded       Cause = "source_ended"       // the other side closed it
+	CauseMismatch    Cause = "source_mismatch"    // it sends something else than it announces
 	CauseUnplayable  Cause = "source_unplayable"  // see the reason with the streams
 	CauseInUse       Cause = "source_in_use"      // another program listens at the address
 	CauseNotTS       Cause = "not_transport_stream"

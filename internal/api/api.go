@@ -35,6 +35,7 @@ type Config struct {
 	EPG       EPG   // nil: none
 	Recorder  Recorder
 	Meetings  Meetings
+	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
 	// Features says what this node can do: "ffmpeg", "https" …
 	Features func() map[string]bool
@@ -171,6 +172,7 @@ func New(cfg Config) http.Handler {
 	s.outputs(a)
 	s.scans(a)
 	s.epg(a)
+	s.quality(a, mux)
 	s.recordings(a, mux)
 	s.users(a)
 	s.kiosks(a)

@@ -21,8 +21,8 @@ var (
 	errChannelFixed = apierr.New(http.StatusConflict, "channel_fixed",
 		"This channel is in the configuration file; change it there.", "该频道写在配置文件中，请在配置文件里修改。")
 	errBadSource = apierr.New(http.StatusUnprocessableEntity, "bad_source",
-		"The source is not an address that can be received: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp or rtsps.",
-		"信号源地址无效，可用 udp、rtp、srt、http、https、file、folder、exec、stdin、rtsp、rtsps。")
+		"The source is not an address that can be received: udp, rtp, srt, http, https, file, folder, exec, stdin, rtsp, rtsps, onvif, or push: for an encoder.",
+		"信号源地址无效，可用 udp、rtp、srt、http、https、file、folder、exec、stdin、rtsp、rtsps、onvif，或 push:（编码器推流）。")
 	errBadSwitch = apierr.New(http.StatusUnprocessableEntity, "bad_switch",
 		"The switching rule is wrong: on and after name no_packets, no_media, no_pcr, scrambled, black, frozen, silent; after is 200ms to 1h; back is auto, manual or never.",
 		"切换规则有误：on 和 after 只能写 no_packets、no_media、no_pcr、scrambled、black、frozen、silent；after 为 200ms 至 1h；back 为 auto、manual 或 never。")
@@ -67,6 +67,8 @@ type channelView struct {
 	Warnings    []Reason `json:"warnings,omitempty" doc:"What somebody should look at, though it plays"`
 	Now         *epgView `json:"now,omitempty"`
 	Next        *epgView `json:"next,omitempty"`
+
+	Quality *ChannelQuality `json:"quality,omitempty"`
 }
 
 // channelView shows sources, which may hold passwords, only to those who manage them.
@@ -139,7 +141,7 @@ func (s *service) channels(a huma.API) {
 		out := make([]channelView, 0, len(all))
 		for i, c := range all {
 			if i >= in.Offset && len(out) < in.Limit {
-				out = append(out, s.channelView(c, principal(ctx)))
+				out = append(out, s.withQuality(s.channelView(c, principal(ctx))))
 			}
 		}
 		return listOf(out, len(all)), nil
@@ -178,7 +180,7 @@ func (s *service) channel(ctx context.Context, id string) (*body[channelView], e
 	if !ok {
 		return nil, problem(errNotFound)
 	}
-	return &body[channelView]{s.channelView(c, principal(ctx))}, nil
+	return &body[channelView]{s.withQuality(s.channelView(c, principal(ctx)))}, nil
 }
 
 func (s *service) createChannel(ctx context.Context, in *newChannel) (*body[channelView], error) {

@@ -50,6 +50,8 @@ func UnitSamples(f Format, unit []byte) (samples, rate int) {
 			return 0, f.Rate
 		}
 		return h.SampleCount(), h.SampleRate
+	case AC3: // ETSI TS 102 366 4.1: six blocks of 256
+		return 1536, f.Rate
 	case PCMA, PCMU:
 		rate = f.Rate
 		if rate == 0 {

@@ -41,6 +41,19 @@ func newDecodeTimes(f Format) decodeTimes {
 	return t
 }
 
+// mpeg2DecodeTimes returns decode times for MPEG-2: B-pictures refer to the two
+// pictures around them, so none is more than one place out of order.
+func mpeg2DecodeTimes(f Format) decodeTimes {
+	if !f.Reordered {
+		return decodeTimes{}
+	}
+	t := decodeTimes{depth: 1, step: 40 * time.Millisecond}
+	if f.FPS > 0 {
+		t.step = time.Duration(float64(time.Second) / f.FPS)
+	}
+	return t
+}
+
 // reorderDepth returns the depth that an SPS declares; 0 when unit is none or does not say.
 func reorderDepth(c Codec, unit []byte) int {
 	switch {

@@ -1,6 +1,10 @@
 package media
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/ac3"
+)
 
 // sound emits units as one frame.
 func (d *Depacketizer) sound(at Time, arrival int64, units [][]byte) {
@@ -128,3 +132,69 @@ func (d *Depacketizer) mpegAudio(p *Packet, lost bool) {
 // maxMPEGAudioFrame is more than the longest frame: layer II, 384 kbit/s, 32 kHz
 // has 1728 bytes.
 const maxMPEGAudioFrame = 2048
+
+// ac3 takes packets of RFC 4184: whole frames, or fragments of one.
+func (d *Depacketizer) ac3(p *Packet, lost bool) {
+	d.gap = d.gap || lost
+	if lost {
+		d.part = nil
+	}
+	if len(p.Payload) == 0 || p.Codec != 0 && p.Codec != d.format.Codec {
+		return
+	}
+	if len(p.Payload) < 3 {
+		d.dropPart()
+		return
+	}
+	kind, data := p.Payload[0]&3, p.Payload[2:]
+	if kind == 0 {
+		d.part = nil
+		if units := splitAC3(data); len(units) > 0 {
+			d.sound(p.Time, p.Arrival, units)
+		} else {
+			d.gap = true
+		}
+		return
+	}
+	if kind == 3 { // not the first fragment
+		if d.part == nil || d.partTime != p.Time {
+			d.dropPart()
+			return
+		}
+	} else {
+		d.part, d.partTime = make([]byte, 0, maxAC3Frame), p.Time
+	}
+	if d.part = append(d.part, data...); len(d.part) > maxAC3Frame {
+		d.dropPart()
+		return
+	}
+	if p.Marker {
+		units := splitAC3(d.part)
+		d.part = nil
+		if len(units) != 1 {
+			d.gap = true
+			return
+		}
+		d.sound(p.Time, p.Arrival, units)
+	}
+}
+
+// maxAC3Frame is the largest frame: 640 kbit/s at 32 kHz (ETSI TS 102 366 table 4.13).
+const maxAC3Frame = 3840
+
+// splitAC3 returns the whole frames that data begins with.
+func splitAC3(data []byte) (units [][]byte) {
+	for len(data) > 0 {
+		var info ac3.SyncInfo
+		if len(data) < 5 || info.Unmarshal(data) != nil {
+			return units
+		}
+		n := info.FrameSize()
+		if n <= 0 || n > len(data) {
+			return units
+		}
+		units = append(units, data[:n:n])
+		data = data[n:]
+	}
+	return units
+}

@@ -37,6 +37,11 @@ func NewDepacketizer(f Format) (*Depacketizer, error) {
 		d.give = d.video
 		d.sets.learn(f.Params)
 		d.dts = newDecodeTimes(f)
+	case MPEG2Video:
+		d.give = d.video
+		d.dts = mpeg2DecodeTimes(f)
+	case AC3:
+		d.give = d.ac3
 	case AAC:
 		d.give = d.aac
 	case MPEGAudio:
@@ -138,6 +143,8 @@ func (d *Depacketizer) finish(cut bool) {
 		f.Units, ok = depacketizeH265(d.pic)
 	case VP8:
 		f.Units, ok = depacketizeVP8(d.pic)
+	case MPEG2Video:
+		f.Units, ok = depacketizeMPEG2(d.pic)
 	}
 	clear(d.pic) // the packets are the ring's, not ours to keep alive
 	d.pic, d.broken = d.pic[:0], false
@@ -158,6 +165,9 @@ func (d *Depacketizer) describe(f *Frame) {
 		f.Sync, f.IDR = H264Sync(f.Units)
 	case H265:
 		f.Sync, f.IDR = H265Sync(f.Units)
+	case MPEG2Video:
+		f.Sync = mpeg2Sync(f.Units[0])
+		return
 	case VP8:
 		f.Sync = VP8Key(f.Units[0])
 		f.IDR = f.Sync

@@ -18,7 +18,8 @@ type Inspection struct {
 // H.264 (RFC 6184): single NAL units, STAP-A and the first fragment of FU-A. Sync
 // is an SPS, an IDR slice or a recovery point; never a slice of type 1, which is
 // how whole pictures of small simulcast layers arrive. H.265 (RFC 7798) likewise.
-// VP8 (RFC 7741): Start is the S bit of partition 0. All sound is Start and Sync.
+// VP8 (RFC 7741): Start is the S bit of partition 0. MPEG-2 (RFC 2250): Sync is a
+// sequence header. All sound is Start and Sync.
 func Inspect(codec Codec, payload []byte) Inspection {
 	if len(payload) == 0 {
 		return Inspection{}
@@ -37,6 +38,8 @@ func inspectKind(codec Codec, p []byte) (start bool, kind syncKind) {
 		return inspectH264(p)
 	case H265:
 		return inspectH265(p)
+	case MPEG2Video:
+		return inspectMPEG2(p)
 	case VP8:
 		d, ok := parseVP8(p)
 		if start = ok && d.Start && d.Partition == 0; start && VP8Key(p[d.Size:]) {

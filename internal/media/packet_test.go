@@ -27,6 +27,8 @@ var (
 	aacFormat  = Format{Codec: AAC, ClockRate: 48000, Rate: 48000, Channels: 2, Config: []byte{0x11, 0x90}}
 	mp2Format  = Format{Codec: MPEGAudio, ClockRate: 90000, Rate: 48000, Channels: 2}
 	pcmaFormat = Format{Codec: PCMA, ClockRate: 8000, Rate: 8000, Channels: 1}
+	m2vFormat  = Format{Codec: MPEG2Video, ClockRate: 90000}
+	ac3Format  = Format{Codec: AC3, ClockRate: 90000, Rate: 48000, Channels: 2}
 )
 
 // makeFrames returns n frames of a codec, of many sizes, as a publisher would write them.
@@ -60,6 +62,28 @@ func makeFrames(f Format, n int) []*Frame {
 				head = 0x10
 			}
 			fr.Units = [][]byte{body(i, 10+size, head, 2, 0, 0x9d, 1, 0x2a, 0x80, 2, 0x68, 1)}
+		case MPEG2Video:
+			fr.Sync, fr.IDR = key, false
+			var u []byte
+			if key {
+				u = append(u, body(i, 140, 0, 0, 1, 0xb3)...)
+				u = append(u, body(i, 8, 0, 0, 1, 0xb8)...)
+			}
+			u = append(u, body(i, 9, 0, 0, 1, 0, 0x40, 0x50)...)
+			for k := range 18 {
+				u = append(u, body(i+k, 5+size*k/20, 0, 0, 1, byte(k+1))...)
+			}
+			fr.Units = [][]byte{u}
+		case AC3:
+			step = 32 * time.Millisecond
+			if i%4 == 3 { // 448 kbit/s: larger than a packet
+				fr.Units = [][]byte{body(i, 1792, 0x0b, 0x77, 1, 1, 30)}
+				break
+			}
+			for k := range 1 + i%3 { // 128 kbit/s
+				fr.Units = append(fr.Units, body(i+k, 512, 0x0b, 0x77, 1, 1, 16))
+			}
+			step = time.Duration(len(fr.Units)) * 32 * time.Millisecond
 		case Opus:
 			fr.Units = [][]byte{body(i, 10+size%400, 0x78)} // CELT 20 ms
 			step = 20 * time.Millisecond
@@ -88,7 +112,7 @@ func makeFrames(f Format, n int) []*Frame {
 	return frames
 }
 
-var roundTripFormats = []Format{h264Format, h265Format, vp8Format, opusFormat, aacFormat, mp2Format, pcmaFormat}
+var roundTripFormats = []Format{h264Format, h265Format, vp8Format, opusFormat, aacFormat, mp2Format, pcmaFormat, m2vFormat, ac3Format}
 
 // packetsOf returns the packets of frames.
 func packetsOf(t testing.TB, f Format, frames []*Frame) []*Packet {
@@ -175,7 +199,7 @@ func compareFrames(t *testing.T, f Format, in, out []*Frame) {
 }
 
 func TestPacketizerMarksWhatTheInspectorFinds(t *testing.T) {
-	for _, f := range []Format{h264Format, h265Format, vp8Format} {
+	for _, f := range []Format{h264Format, h265Format, vp8Format, m2vFormat} {
 		var look Inspector
 		for i, p := range packetsOf(t, f, makeFrames(f, 40)) {
 			q := *p
@@ -415,7 +439,7 @@ func TestDecodeTimesOfReorderedPicturesGrowAndPrecedeThem(t *testing.T) {
 }
 
 func TestUnsupportedCodecsAreRefused(t *testing.T) {
-	for _, c := range []Codec{AC3, AVS, MPEG2Video, Unknown, 0, 200} {
+	for _, c := range []Codec{EAC3, AVS, MPEG4Video, Unknown, 0, 200} {
 		if _, err := NewPacketizer(Format{Codec: c, ClockRate: 90000}); !errors.Is(err, ErrUnsupported) {
 			t.Errorf("packetize %v: %v", c, err)
 		}

@@ -15,8 +15,9 @@ var ErrUnsupported = errors.New("codec has no RTP payload format here")
 const MaxPayload = 1150
 
 // Packetizer turns the frames of one track into RTP packets: H.264 (RFC 6184,
-// mode 1), H.265 (RFC 7798), VP8 (RFC 7741), Opus (RFC 7587), AAC (RFC 3640
-// AAC-hbr), MPEG audio (RFC 2250), PCMA and PCMU (RFC 3551).
+// mode 1), H.265 (RFC 7798), VP8 (RFC 7741), MPEG-2 video (RFC 2250), Opus (RFC
+// 7587), AAC (RFC 3640 AAC-hbr), MPEG audio (RFC 2250), AC-3 (RFC 4184), PCMA and
+// PCMU (RFC 3551).
 //
 // It belongs to one goroutine.
 type Packetizer struct {
@@ -32,7 +33,7 @@ type Packetizer struct {
 // or says that the clock rate is missing.
 func NewPacketizer(f Format) (*Packetizer, error) {
 	switch f.Codec {
-	case H264, H265, VP8, Opus, AAC, MPEGAudio, PCMA, PCMU:
+	case H264, H265, VP8, MPEG2Video, Opus, AAC, MPEGAudio, AC3, PCMA, PCMU:
 	default:
 		return nil, fmt.Errorf("packetize %s: %w", f.Codec, ErrUnsupported)
 	}
@@ -61,6 +62,10 @@ func (z *Packetizer) Push(f *Frame) []*Packet {
 		z.pushH265(f)
 	case VP8:
 		z.pushVP8(f)
+	case MPEG2Video:
+		z.pushMPEG2(f)
+	case AC3:
+		z.pushAC3(f)
 	case AAC:
 		z.pushAAC(f)
 	case MPEGAudio:

@@ -48,13 +48,16 @@ func FuzzDemuxer(f *testing.F) {
 				t.Fatal("sound at which one cannot start")
 			}
 		}})
-		d.monitor = newMonitor(d)
 		for len(b) > 0 {
 			n := min(int(chunk)+1, len(b))
 			d.Feed(b[:n], 1)
 			b = b[n:]
 		}
 		d.Flush()
+		d.Measure()
+		for _, s := range d.Services() {
+			d.MeasureService(s)
+		}
 		if len(d.Services()) > maxServices {
 			t.Fatal("too many services")
 		}

@@ -1,7 +1,6 @@
 package mpegts
 
 import (
-	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -84,18 +83,6 @@ func TestALookIsCompleteWhenAllThatTheTablesPromiseWasSeen(t *testing.T) {
 	b.pes(testAudio, 0xC0, 8000, 8000, -1, slices.Concat(mp2Frame(1), mp2Frame(2)))
 	if c := feed(); c != 1 {
 		t.Errorf("%v with everything", c)
-	}
-}
-
-func TestNumbersOfACapture(t *testing.T) {
-	r := probeFile(t, filepath.Join(captures(t), "synthetic", "si_gb2312_0x13.ts"))
-	if len(r.Services) == 0 {
-		t.Fatal("no services")
-	}
-	for i, s := range r.Services {
-		if s.LCN != i+1 {
-			t.Errorf("%s has number %d, want %d", s.Name, s.LCN, i+1)
-		}
 	}
 }
 

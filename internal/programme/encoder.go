@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,8 +20,9 @@ import (
 )
 
 const (
-	// encoderQueue is how many blocks may wait for the child: two seconds.
-	encoderQueue = 100
+	// encoderQueue is how many blocks may wait for the child: ten seconds, which a
+	// machine that does something else may take to start it.
+	encoderQueue = 500
 	// encoderOrigin is the time of the first sample in the child's output: encoders
 	// begin a little before it, and a transport stream has no time below zero.
 	encoderOrigin = 10 * time.Second
@@ -53,6 +55,7 @@ type encoder struct {
 	origin media.Time // of the first sample
 	in     chan []byte
 	cancel context.CancelFunc
+	gave   atomic.Bool // something came out
 	done   chan struct{}
 	err    error // valid when done is closed
 }
@@ -151,6 +154,7 @@ func (e *encoder) read(out io.Reader, opus, aac *stream.Track, clock media.Clock
 		}
 		f.PTS = media.FromTicks(at.PTS, mpegts.Ticks).Add(shift)
 		f.DTS, f.Arrival = f.PTS, clock.Now()
+		e.gave.Store(true)
 		t.WriteFrame(f)
 	}})
 	buf := make([]byte, 16<<10)

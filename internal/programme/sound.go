@@ -19,8 +19,8 @@ const (
 	// maxCatchUp is how much sound is made at once after a stall; beyond it the
 	// mix begins anew.
 	maxCatchUp = 2 * time.Second
-	// encoderTries is how many children in a row may fail before the programme
-	// does without mixing.
+	// encoderTries is how many children in a row may give nothing at all before the
+	// programme does without mixing. One that has worked is started again for ever.
 	encoderTries = 3
 	// encoderSteady is how long a child must have run for its end to be the first.
 	encoderSteady = int64(30 * time.Second)
@@ -163,10 +163,12 @@ func (m *sound) publish() {
 
 func (m *sound) failed(err error, now int64) {
 	if now-m.started > encoderSteady {
-		m.failures = 0
 		m.backoff.Reset()
 	}
 	m.failures++
+	if m.enc.gave.Load() {
+		m.failures = 0
+	}
 	m.stop()
 	pause := m.backoff.Next()
 	m.again = now + int64(pause)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
 	"tongxiang/internal/apierr"
@@ -20,11 +21,11 @@ func (s *Server) mayWatch(r *http.Request, name stream.Name) error {
 	if !p.May(auth.Watch, name) {
 		return auth.ErrForbidden
 	}
-	return s.exists(r, name)
+	return s.exists(r.Context(), name)
 }
 
 // exists keeps those who ask for names that nobody gave from making streams of them.
-func (s *Server) exists(r *http.Request, name stream.Name) error {
+func (s *Server) exists(ctx context.Context, name stream.Name) error {
 	segs := name.Segments()
 	switch segs[0] {
 	case "channels":
@@ -32,7 +33,7 @@ func (s *Server) exists(r *http.Request, name stream.Name) error {
 			return nil
 		}
 	case "meetings":
-		if _, err := s.store.Meeting(r.Context(), segs[1]); err == nil {
+		if _, err := s.store.Meeting(ctx, segs[1]); err == nil {
 			return nil
 		}
 	}

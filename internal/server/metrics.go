@@ -24,6 +24,8 @@ func (s *Server) metrics() http.Handler {
 		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
 		&outputCollector{s.outputs, s.tsHTTP},
 		guideCollector{s.epg},
+		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
+		&qualityCollector{s.channels, s.quality},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

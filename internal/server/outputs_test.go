@@ -157,7 +157,7 @@ func TestAChannelGoesOutAndEveryProbeFindsNothingWrong(t *testing.T) {
 				t.Errorf("ffmpeg says: %s", demuxer)
 			}
 			o := r.output("modulator")
-			delete(o.Errors, "stalls") // of a machine that does something else
+			delete(o.Errors, "stalls")                            // of a machine that does something else
 			if len(o.Errors) > 1 || o.Errors["clock_jumps"] > 1 { // the first frame sets the clock
 				t.Errorf("errors %v", o.Errors)
 			}

@@ -56,6 +56,7 @@ func config(t *testing.T, dir string) configs.Config {
 	cfg.Data, cfg.Log = dir, "debug"
 	cfg.HTTP.Listen, cfg.HTTPS.Listen = "127.0.0.1:0", ""
 	cfg.WebRTC = configs.WebRTC{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}}
+	cfg.RTSP.Listen, cfg.RTSP.UDP = "127.0.0.1:0", ""
 	return cfg
 }
 

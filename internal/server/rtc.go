@@ -22,7 +22,7 @@ func (s *Server) authorizeMedia(r *http.Request, action sfu.Action, path stream.
 	if err != nil {
 		return sfu.Grant{}, err
 	}
-	if err := s.exists(r, path); err != nil {
+	if err := s.exists(r.Context(), path); err != nil {
 		return sfu.Grant{}, err
 	}
 	segs := path.Segments()
@@ -47,6 +47,9 @@ func (s *Server) authorizeMedia(r *http.Request, action sfu.Action, path stream.
 
 func (s *Server) mayPublish(r *http.Request, p auth.Principal, path stream.Name, seated bool) (sfu.Grant, error) {
 	segs := path.Segments()
+	if segs[0] == "channels" {
+		return s.grantPush(r, p, path)
+	}
 	if segs[0] != "meetings" || p.Stream == "" {
 		return sfu.Grant{}, errWrongStream
 	}

@@ -21,14 +21,18 @@ import (
 
 	"tongxiang/configs"
 	"tongxiang/ingest"
+	"tongxiang/ingest/rtmp"
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
 	"tongxiang/internal/epg"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
+	"tongxiang/internal/playout/rtsp"
 	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/programme"
+	"tongxiang/internal/push"
+	"tongxiang/internal/quality"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
@@ -47,15 +51,19 @@ type Server struct {
 	lock     *store.DirLock
 	store    *store.Store
 	auth     *auth.Service
+	clock    media.Clock
 	hub      *stream.Hub
+	desk     *push.Desk
 	channels *ingest.Channels
 	table    *channelTable
 	scans    *ingest.Scans
 	epg      *epg.Service
 	hls      *hls.Server
+	rtsp     *rtsp.Server
+	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
-	clock    media.Clock
+	quality  *quality.Service
 
 	outputs     *ts.Outputs
 	outputTable *outputTable
@@ -97,8 +105,8 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	clock := media.NewClock()
-	s.clock = clock
 	s.hub = stream.NewHub(log.With("part", "hub"))
+	s.clock, s.desk = clock, push.NewDesk(s.hub, clock)
 	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
 		s.hub, clock, log.With("part", "transcode"))
 	s.engine, err = sfu.New(sfu.Config{
@@ -121,7 +129,13 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	s.scans = ingest.NewScans(s.channels, s.changer.Available)
+	if err := s.buildQuality(ctx, clock); err != nil {
+		return s, err
+	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
+	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
+		return s, err
+	}
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
 	}
@@ -181,6 +195,7 @@ func (s *Server) buildHandler() error {
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
 		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features,
+		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ts/", tokenInQuery(s.tsHTTP))
@@ -237,6 +252,10 @@ func (s *Server) Run(ctx context.Context) error {
 		s.resumeMeetings(ctx)
 		return nil
 	})
+	g.Go(func() error {
+		s.pruneAlarms(ctx)
+		return nil
+	})
 	if s.cfg.Demo.Enabled {
 		g.Go(func() error {
 			err := demo.Run(ctx, demo.Config{
@@ -285,6 +304,15 @@ func (s *Server) Close() error {
 	}
 	if s.hls != nil {
 		s.hls.Close()
+	}
+	if s.quality != nil { // before the channels: that they go is no alarm
+		s.quality.Close()
+	}
+	if s.rtsp != nil {
+		s.rtsp.Close()
+	}
+	if s.rtmp != nil {
+		s.rtmp.Close()
 	}
 	if s.outputs != nil {
 		s.outputs.Close()

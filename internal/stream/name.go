@@ -62,6 +62,10 @@ func isIDByte(c byte) bool {
 // Channel returns the name of a channel's stream.
 func Channel(id string) Name { return Name("channels/" + id) }
 
+// Push returns the name of what an encoder sends to a channel: the channel's source
+// "push:" takes it from there, so that backups and switching work alike.
+func Push(channel string) Name { return Name("push/" + channel) }
+
 // Participant returns the name of what a participant publishes in a meeting.
 func Participant(meeting, participant string) Name {
 	return Name("meetings/" + meeting + "/" + participant)

@@ -59,6 +59,7 @@ export class Server {
 http: {listen: "127.0.0.1:${http}"}
 https: {listen: ""}
 webrtc: {udp: "127.0.0.1:${udp}", tcp: "127.0.0.1:${tcp}", addresses: [127.0.0.1]}
+rtsp: {listen: ""}
 demo: {enabled: true, target: "udp://127.0.0.1:${demo}"}
 channels:
   - {id: demo, name: 通乡测试节目, source: "udp://127.0.0.1:${demo}"}
