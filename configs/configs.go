@@ -93,6 +93,9 @@ type Sessions struct {
 type Recorder struct {
 	// Dir is the folder; empty: recordings below Data.
 	Dir string `yaml:"dir"`
+	// Memory is how many MiB may wait for disks that are slow or full, in all. Default:
+	// 384, which is 12 s of 250 Mbit/s; one recording may have an eighth of it.
+	Memory int64 `yaml:"memory"`
 }
 
 // Transcode bounds the ffmpeg children that make a stream playable.

@@ -65,7 +65,7 @@ func TestKilledRecordingLosesAtMostTwoSeconds(t *testing.T) {
 				t.Fatal(err)
 			}
 			rec := r.entry(id, "recovery", func(e store.Recording) bool { return e.State != store.RecordingRunning })
-			if rec.State != store.RecordingInterrupted || !strings.Contains(rec.Reason, "interrupted at ") || rec.Ended == nil {
+			if rec.State != store.RecordingInterrupted || rec.Reason != ReasonInterrupted || rec.Ended == nil {
 				t.Fatalf("entry %+v", rec)
 			}
 			lost := published - rec.Duration

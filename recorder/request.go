@@ -26,6 +26,9 @@ type Request struct {
 	Until time.Time
 	// Schedule and Event say what began it; see [store.Recording].
 	Schedule, Event string
+	// Transcode records a rendition where MP4 or a browser cannot take the source's
+	// codecs, see [Config.Resolve]; else everything is recorded as it comes.
+	Transcode bool
 	// AllTracks records every site of a meeting beside its programme, each in a file
 	// of its own.
 	AllTracks bool

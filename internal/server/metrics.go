@@ -57,6 +57,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		clock    = desc("channel_clock_offset_seconds", "This server's clock minus the broadcaster's.", "channel")
 		starts   = desc("channel_starts_total", "How often a channel's source was started.", "channel")
 		running  = desc("recordings_running", "Recordings being made now.")
+		waiting  = desc("recordings_waiting", "Of these, those that cannot be written now.")
+		queued   = desc("recorded_bytes_waiting", "Bytes that wait for disks.")
 		written  = desc("recorded_bytes_total", "What recordings wrote to disk.")
 		failed   = desc("recordings_failed_total", "Recordings that ended by an error.")
 		slow     = desc("recorded_fragments_lost_total", "Fragments lost because the disk was too slow.")
@@ -108,6 +110,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	rec := c.recorder.Stats()
 	gauge(running, float64(rec.Running))
+	gauge(waiting, float64(rec.Waiting))
+	gauge(queued, float64(rec.Queued))
 	counter(written, float64(rec.Bytes))
 	counter(failed, float64(rec.Failures))
 	counter(slow, float64(rec.Slow))

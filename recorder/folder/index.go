@@ -2,6 +2,7 @@ package folder
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,9 +138,25 @@ func ReadIndex(dir, media string) ([]Entry, error) {
 
 // WriteIndex replaces the index of a media file in dir.
 func WriteIndex(dir, media string, entries []Entry) error {
+	return writeWhole(dir, IndexOf(media), indexText(entries))
+}
+
+// replaceIndex is WriteIndex where the index says anything else.
+func replaceIndex(dir, media string, entries []Entry) (replaced bool, err error) {
+	text := indexText(entries)
+	if f, err := openRegular(filepath.Join(dir, IndexOf(media)), os.O_RDONLY); err == nil {
+		old, err := io.ReadAll(io.LimitReader(f, int64(len(text))+1))
+		if err = errors.Join(err, f.Close()); err == nil && bytes.Equal(old, text) {
+			return false, nil
+		}
+	}
+	return true, writeWhole(dir, IndexOf(media), text)
+}
+
+func indexText(entries []Entry) []byte {
 	var b []byte
 	for _, e := range entries {
 		b = AppendEntry(b, e)
 	}
-	return writeWhole(dir, IndexOf(media), b)
+	return b
 }
