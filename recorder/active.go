@@ -2,8 +2,4 @@ package recorder
 
 // Active reports whether a recording runs, or a part that continues it: any of the
 // parts names it.
-func (r *Recorder) Active(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.jobs[id] != nil
-}
+func (r *Recorder) Active(id string) bool { return r.job(id) != nil }

@@ -224,6 +224,16 @@ func (r *rig) Stop(_ context.Context, id string) (store.Recording, error) {
 	return r.ended(id, store.RecordingComplete), nil
 }
 
+// StopFor implements Recorder.
+func (r *rig) StopFor(ctx context.Context, id, reason string) (store.Recording, error) {
+	rec, err := r.Stop(ctx, id)
+	if err == nil {
+		rec.Reason = reason
+		err = r.st.PutRecording(ctx, rec)
+	}
+	return rec, err
+}
+
 func (r *rig) ended(id string, state store.RecordingState) store.Recording {
 	delete(r.running, id)
 	return r.entry(id, state, time.Minute)

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"tongxiang/internal/apierr"
@@ -195,7 +196,13 @@ func (s *Scheduler) end(ctx context.Context, r *run, after schedule.Reason) {
 	s.ops.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, endPatience)
 		defer cancel()
-		rec, err := s.cfg.Recorder.Stop(ctx, id)
+		stop := s.cfg.Recorder.Stop
+		if after != "" {
+			stop = func(ctx context.Context, id string) (store.Recording, error) {
+				return s.cfg.Recorder.StopFor(ctx, id, string(after))
+			}
+		}
+		rec, err := stop(ctx, id)
 		if err != nil && ctx.Err() == nil { // it ended by itself
 			if entry, lookErr := s.store.Recording(ctx, id); lookErr == nil || errors.Is(lookErr, store.ErrNotFound) {
 				rec, err = entry, nil
@@ -208,9 +215,14 @@ func (s *Scheduler) end(ctx context.Context, r *run, after schedule.Reason) {
 // results takes what operations brought.
 func (s *Scheduler) results(wall time.Time, mono time.Duration) {
 	s.mail.Lock()
-	list := s.mail.list
-	s.mail.list = nil
+	list, ends := s.mail.list, s.mail.ends
+	s.mail.list, s.mail.ends = nil, nil
 	s.mail.Unlock()
+	for _, r := range s.active {
+		if slices.Contains(ends, r.row.Schedule) && r.cause == "" {
+			r.cause = schedule.ReasonStopped
+		}
+	}
 	for _, res := range list {
 		r := s.active[res.key]
 		if r == nil {
@@ -268,23 +280,13 @@ func (s *Scheduler) ended(r *run, res result, wall time.Time) {
 	default:
 		r.row.Reason = string(res.after)
 		s.wait(r, res.after)
-		s.mark(res.rec, res.after)
 	}
-}
-
-// mark writes into a recording why it ended, where it has no reason of its own.
-func (s *Scheduler) mark(rec store.Recording, why schedule.Reason) {
-	if rec.ID == "" || rec.Reason != "" {
-		return
-	}
-	rec.Reason = string(why)
-	s.ledger.put("recording "+rec.ID, func(ctx context.Context) error { return s.store.PutRecording(ctx, rec) })
 }
 
 // nothing says why a recording has nothing in it.
 func nothing(rec store.Recording, src Source) schedule.Reason {
 	switch {
-	case rec.Reason == "disk_full":
+	case rec.Reason == recorder.ReasonDiskFull:
 		return schedule.ReasonNoRoom
 	case src.Live && rec.State == store.RecordingFailed:
 		return schedule.ReasonFailed

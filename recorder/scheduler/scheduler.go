@@ -40,6 +40,8 @@ import (
 type Recorder interface {
 	Start(context.Context, recorder.Request) (store.Recording, error)
 	Stop(ctx context.Context, id string) (store.Recording, error)
+	// StopFor is Stop with a reason that the recording keeps.
+	StopFor(ctx context.Context, id, reason string) (store.Recording, error)
 	// Active reports whether a recording, or a part that continues it, still runs.
 	Active(id string) bool
 }
@@ -101,6 +103,7 @@ type Scheduler struct {
 	mail struct { // from goroutines of operations to run
 		sync.Mutex
 		list []result
+		ends []string // schedules whose recordings are to end
 	}
 
 	mu     sync.Mutex                   // guards what follows; run alone writes
@@ -156,6 +159,16 @@ func (s *Scheduler) Close() {
 // Changed says that schedules were added, changed or removed. It does not block.
 func (s *Scheduler) Changed() {
 	s.changed.Store(true)
+	s.nudge()
+}
+
+// End ends what is being recorded of a schedule. It does not wait for the end.
+func (s *Scheduler) End(id string) {
+	s.mail.Lock()
+	if len(s.mail.ends) < mostSchedules {
+		s.mail.ends = append(s.mail.ends, id)
+	}
+	s.mail.Unlock()
 	s.nudge()
 }
 

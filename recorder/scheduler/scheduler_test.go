@@ -184,6 +184,29 @@ func TestARuleThatIsRemovedOrSwitchedOffEndsItsRecording(t *testing.T) {
 	})
 }
 
+func TestARecordingThatIsToEndEnds(t *testing.T) {
+	bubble(t, clockTime(9, 50), func(r *rig) {
+		r.start()
+		r.rule("课", clockTime(10, 0), clockTime(11, 0), nil)
+		r.until(10, 20)
+		r.s.End("课")
+		r.until(11, 1)
+		r.saw("10:00:00 r1 begin 课", "10:20:00 r1 end")
+		r.became("10:00 课 done(stopped) r1")
+	})
+}
+
+func TestPaddingOfOneDayReachesIntoTheNext(t *testing.T) {
+	bubble(t, clockTime(9, 50), func(r *rig) {
+		r.start()
+		r.rule("长", clockTime(10, 0), clockTime(33, 58), func(x *store.Schedule) {
+			x.RRule, x.PaddingBefore, x.PaddingAfter = "FREQ=DAILY;COUNT=2", 5*time.Minute, 5*time.Minute
+		})
+		r.until(34, 10)
+		r.saw("09:55:00 r1 begin 长", "09:55:00 r2 begin 长", "10:03:00 r1 end")
+	})
+}
+
 func TestTheEndIsStretchedInTheCourse(t *testing.T) {
 	bubble(t, clockTime(9, 50), func(r *rig) {
 		r.start()
