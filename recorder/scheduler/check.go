@@ -161,6 +161,11 @@ func (s *Scheduler) checkEvent(ctx context.Context, x *store.Schedule) error {
 		return err
 	}
 	if len(list) == 0 {
+		// One that was there when the schedule was made is recorded all the same.
+		if old, err := s.store.Schedule(ctx, x.ID); err == nil && old.Event == x.Event && old.Stream == x.Stream {
+			x.Start, x.End = old.Start, old.End
+			return nil
+		}
 		return at(errEvent, "event", nil)
 	}
 	e := list[0]
