@@ -107,8 +107,13 @@ type Recorder struct {
 type Transcode struct {
 	// FFmpeg is the program's name or path. Default: ffmpeg.
 	FFmpeg string `yaml:"ffmpeg"`
-	// Max is how many run at once. Default: 4; one needs about half a core for SD.
+	// Max is how many that encode pictures run at once; of those for sound alone, which
+	// need 2 % of a core, sixteen times as many may. Default: 4; a full picture in SD
+	// needs about 0.4 of a core, one of 800 kbit/s 0.2, one of 350 kbit/s 0.1.
 	Max int `yaml:"max"`
+	// CPU is the share of the whole machine that they may use together, in percent.
+	// Default: 50, so that receiving and recording always find the other half.
+	CPU int `yaml:"cpu"`
 }
 
 // Quality says how channels are watched over.
@@ -245,7 +250,7 @@ func Default() Config {
 		RTSP:      RTSP{Listen: ":8554", UDP: ":8000", MulticastPort: 8002, MaxConnections: 500},
 		RTMP:      RTMP{MaxConnections: 100},
 		Sessions:  Sessions{TTL: 12 * time.Hour},
-		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4},
+		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4, CPU: 50},
 		Quality:   Quality{Interval: 4 * time.Second, CPU: 0.15, Loud: -14, Keep: 30 * 24 * time.Hour},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},
 	}

@@ -55,11 +55,14 @@ func (c Config) Validate() Problems {
 	if c.Transcode.Max < 0 {
 		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)
 	}
-	if c.Recorder.DiskSpeed < 0 || c.Recorder.DiskSpeed > 1<<20 {
-		v.add("recorder.disk_speed", "is %d MiB a second, want 0 (measured) to %d", c.Recorder.DiskSpeed, 1<<20)
+	if c.Transcode.CPU < 1 || c.Transcode.CPU > 100 {
+		v.add("transcode.cpu", "is %d, want a share of the machine, 1 to 100 percent", c.Transcode.CPU)
 	}
 	if c.Recorder.Memory < 0 || c.Recorder.Memory > 1<<20 {
 		v.add("recorder.memory", "is %d MiB, want 0 (the default) to %d", c.Recorder.Memory, 1<<20)
+	}
+	if c.Recorder.DiskSpeed < 0 || c.Recorder.DiskSpeed > 1<<20 {
+		v.add("recorder.disk_speed", "is %d MiB a second, want 0 (measured) to %d", c.Recorder.DiskSpeed, 1<<20)
 	}
 	if c.Quality.Interval < time.Second || c.Quality.Interval > time.Minute {
 		v.add("quality.interval", "is %v, want 1s to 1m", c.Quality.Interval)

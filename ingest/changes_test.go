@@ -21,9 +21,9 @@ import (
 	"tongxiang/internal/stream"
 )
 
-// air is a broadcast of our own making: clips are sent one after another with
+// broadcast is a broadcast of our own making: clips are sent one after another with
 // times and continuity counters going on, at the pace of their clock.
-type air struct {
+type broadcast struct {
 	t       *testing.T
 	conn    net.Conn
 	counter [8192]byte
@@ -36,19 +36,19 @@ const (
 )
 
 // onAir opens a socket to a port of the loopback.
-func onAir(t *testing.T, port int) *air {
+func onAir(t *testing.T, port int) *broadcast {
 	t.Helper()
 	conn, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &air{t: t, conn: conn}
+	return &broadcast{t: t, conn: conn}
 }
 
 // send sends a clip whose first clock reference becomes from, in ticks of 90 kHz.
 // indicate sets the discontinuity_indicator of its first clock reference.
-func (a *air) send(clip []byte, from int64, indicate bool) {
+func (a *broadcast) send(clip []byte, from int64, indicate bool) {
 	a.t.Helper()
 	data := slices.Clone(clip)
 	shift := int64(-1)
@@ -76,7 +76,7 @@ func (a *air) send(clip []byte, from int64, indicate bool) {
 	_, _ = a.conn.Write(batch)
 }
 
-func (a *air) wait(until time.Time) {
+func (a *broadcast) wait(until time.Time) {
 	d := time.Until(until)
 	if d <= 0 {
 		return
@@ -88,7 +88,7 @@ func (a *air) wait(until time.Time) {
 }
 
 // restamp moves PTS and DTS by shift and gives the packet its counter.
-func (a *air) restamp(p []byte, shift int64) {
+func (a *broadcast) restamp(p []byte, shift int64) {
 	pid := int(p[1]&0x1F)<<8 | int(p[2])
 	start := 4
 	if p[3]&0x20 != 0 {
@@ -192,7 +192,7 @@ type change struct {
 	start    int64  // of the first clip's clock
 	second   []byte // nil: the first again
 	jump     int64  // of the clock before the second clip
-	between  func(a *air)
+	between  func(a *broadcast)
 	indicate bool
 	gap      bool     // time is lost, and readers are told
 	width    int      // of the pictures at the end
@@ -204,7 +204,7 @@ type change struct {
 // TestWhatThreeDaysBringDoesNotRestartAChannel puts each change that a broadcast makes
 // sooner or later between two clips. The channel is started once, who
 // reads it goes on reading, and HLS goes on, with another init segment where the
-// pictures are other ones.
+// framesOf are other ones.
 func TestWhatThreeDaysBringDoesNotRestartAChannel(t *testing.T) {
 	needFFmpeg(t)
 	const seconds = 3
@@ -233,7 +233,7 @@ func TestWhatThreeDaysBringDoesNotRestartAChannel(t *testing.T) {
 		{name: "no sound any more", second: make1("192x108", "-map", "0", "-tables_version", "1"), sounds: -1},
 		{name: "another codec of sound", second: make1("192x108", "-map", "0", "-map", "1", "-tables_version", "1", "-c:a", "ac3"), playable: NeedsTranscoding},
 		{name: "another service id", second: make1("192x108", "-map", "0", "-map", "1", "-tables_version", "1", "-mpegts_service_id", "7")},
-		{name: "the programme leaves the PAT and comes back", between: func(a *air) { a.send(noProgramme, a.pcr, false) },
+		{name: "the programme leaves the PAT and comes back", between: func(a *broadcast) { a.send(noProgramme, a.pcr, false) },
 			second: make1("192x108", "-map", "0", "-map", "1", "-tables_version", "2")},
 	} {
 		changes = append(changes, tc)
@@ -288,7 +288,7 @@ type airing struct {
 }
 
 // run broadcasts and looks on.
-func (x *airing) run(a *air, h *house, v *viewer, plain []byte, seconds int64) {
+func (x *airing) run(a *broadcast, h *house, v *viewer, plain []byte, seconds int64) {
 	defer close(x.done)
 	c := x.change
 	a.send(plain, c.start, false)
@@ -296,7 +296,7 @@ func (x *airing) run(a *air, h *house, v *viewer, plain []byte, seconds int64) {
 	if x.before, x.err = v.get(x.id, "live.m3u8"); x.err != nil {
 		return
 	}
-	x.items[0] = pictures(x.sub)
+	x.items[0] = framesOf(x.sub)
 	if c.between != nil {
 		c.between(a)
 	}
@@ -304,7 +304,7 @@ func (x *airing) run(a *air, h *house, v *viewer, plain []byte, seconds int64) {
 	a.send(c.second, from&(circle-1), c.indicate)
 	a.send(c.second, (from+90000*seconds)&(circle-1), false)
 	x.status, _ = h.channels.Get(x.id)
-	x.items[1] = pictures(x.sub)
+	x.items[1] = framesOf(x.sub)
 	if c.playable != "" {
 		return // its HLS is the transcoder's
 	}
@@ -369,8 +369,8 @@ func (x *airing) check(t *testing.T, h *house, seconds int) {
 	}
 }
 
-// pictures returns how many pictures the present track of a stream has carried.
-func pictures(sub *stream.Subscription) int {
+// framesOf returns how many pictures the present track of a stream has carried.
+func framesOf(sub *stream.Subscription) int {
 	for _, tr := range sub.Tracks() {
 		if tr.Label() == stream.LabelVideo {
 			return int(tr.Stats().Items)

@@ -46,6 +46,8 @@ func Judge(streams []source.Stream) (Playable, Reason) {
 			continue
 		case !direct(f.Codec):
 			change = append(change, codecName(f))
+		case f.NoIDR:
+			change = append(change, codecName(f)+" (open GOP)")
 		}
 		usable++
 		if f.Codec.Kind() == media.Video {

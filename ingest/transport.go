@@ -16,7 +16,7 @@ const keepRuns = 64
 // TransportNote is the note of the format of a track of transport packets.
 const TransportNote = "MPEG-TS"
 
-// provideTransport publishes channels/{id}/ts while somebody reads it: the packets
+// provideTransport publishes channels/{id}/raw while somebody reads it: the packets
 // of the channel's programme as they were received. A channel whose source is no
 // transport stream has one without items.
 func (c *Channels) provideTransport() {

@@ -72,6 +72,8 @@ func TestPlayableFollowsFromTheFormatsAlone(t *testing.T) {
 		}
 		return in
 	}
+	open := of(media.H264, media.AAC)
+	open[0].Format.NoIDR = true
 	avs2 := of(media.AVS)
 	avs2[0].Format.Note = "AVS2"
 	for name, tc := range map[string]struct {
@@ -87,6 +89,7 @@ func TestPlayableFollowsFromTheFormatsAlone(t *testing.T) {
 		"MPEG-2 and MP2":           {of(media.MPEG2Video, media.MPEGAudio), NeedsTranscoding, "needs_transcoding"},
 		"HEVC":                     {of(media.H265, media.AAC), NeedsTranscoding, "needs_transcoding"},
 		"radio in MP2":             {of(media.MPEGAudio), NeedsTranscoding, "needs_transcoding"},
+		"H.264 without IDR":        {open, NeedsTranscoding, "needs_transcoding"},
 		"AVS":                      {of(media.AVS, media.MPEGAudio), Unplayable, "codec_unsupported"},
 		"AVS2":                     {avs2, Unplayable, "codec_unsupported"},
 		"MPEG-4 video":             {of(media.MPEG4Video, media.AAC), Unplayable, "codec_unsupported"},

@@ -112,6 +112,10 @@ func (t *packetTake) drain(in *stream.Cursor[media.Packet]) {
 	}
 }
 
+// longestRun is how much of a transport stream a fragment may hold: a little more than
+// the usual second between pictures where one can start, so that it ends there.
+const longestRun = 1200 * time.Millisecond
+
 // packetCutter makes fragments of runs of transport packets: they end where a
 // picture begins at which decoding can start, or after a second. It reads the tables
 // and the clock, and counts continuity errors.
@@ -186,7 +190,7 @@ func (c *packetCutter) push(p *media.Packet, lost bool) []fragment {
 	c.demux.Feed(p.Payload, p.Arrival)
 	at := c.time(p.Arrival)
 	var out []fragment
-	if length := at - c.g.start; c.open && (length >= longest || length < 0 || lost || p.Sync && length >= shortest) {
+	if length := at - c.g.start; c.open && (length >= longestRun || length < 0 || lost || p.Sync && length >= shortest) {
 		end := at
 		if lost || length > jump || length < 0 {
 			end = c.now

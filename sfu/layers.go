@@ -79,3 +79,28 @@ func candidates(tracks []*stream.Track, label stream.Label, playable func(media.
 	slices.SortFunc(out, func(a, b *stream.Track) int { return a.Layer() - b.Layer() })
 	return out
 }
+
+// sound returns the label of the sound that a plain viewer gets: the wanted language
+// or label, else Chinese, else the first that can be played.
+func sound(tracks []*stream.Track, want string, playable func(media.Codec) bool) stream.Label {
+	best, rank := stream.LabelAudio, 0
+	for _, t := range tracks {
+		f := t.Format()
+		if f.Codec.Kind() != media.Audio || !playable(f.Codec) {
+			continue
+		}
+		r := 1
+		switch l := f.Language; {
+		case want != "" && (l == want || string(t.Label()) == want):
+			r = 4
+		case l == "zho" || l == "chi":
+			r = 3
+		case t.Label() == stream.LabelAudio:
+			r = 2
+		}
+		if r > rank || r == rank && t.Label() < best {
+			best, rank = t.Label(), r
+		}
+	}
+	return best
+}

@@ -71,6 +71,9 @@ type Grant struct {
 	Open func() (*stream.Publisher, error)
 	// Watch is the one stream that a plain WHEP client sees.
 	Watch stream.Name
+	// Audio is the sound that a plain WHEP client wants where there is a choice: a
+	// language (ISO 639-2) or a track's label. Empty: Chinese, else the first.
+	Audio string
 	// Meeting and Participant, when Participant is set, make a WHEP client a
 	// viewer with slots in the meeting's room, and a WHIP client one whose
 	// sound the room can mute.

@@ -113,6 +113,9 @@ func (s *slot) playable(c media.Codec) bool {
 func (s *slot) choose(now int64) {
 	var tracks []*stream.Track
 	if s.src != nil {
+		if s.v.plain && !s.video {
+			s.label = sound(s.src.sub.Tracks(), s.v.grant.Audio, s.playable)
+		}
 		tracks = candidates(s.src.sub.Tracks(), s.label, s.playable)
 		if len(tracks) == 0 && s.v.plain && s.video && s.label == stream.LabelVideo {
 			tracks = candidates(s.src.sub.Tracks(), stream.LabelScreen, s.playable)

@@ -3,7 +3,7 @@
 // generated with ffmpeg (bench/multiplex) and sent in real time by a process of its
 // own over loopback, with every clock reference, time and counter going on for ever.
 //
-//	go run ./bench/broadcast -server bench-out/tongxiang [-muxes 7] [-window 60s] [-hls] [-kiosks COMMAND]
+//	go run ./bench/broadcast -server bench-out/tongxiang [-muxes 7] [-window 60s] [-hls] [-record fmp4] [-kiosks COMMAND]
 //
 // The server has one core to itself as far as this program can see to it, the sender
 // the other. Linux only: it reads /proc.
@@ -35,6 +35,7 @@ type options struct {
 	window     time.Duration
 	settle     time.Duration
 	hls        bool
+	record     string
 	kiosks     string
 	profile    string
 	serverCore int
@@ -54,6 +55,7 @@ func main() {
 	flag.DurationVar(&o.window, "window", time.Minute, "how long is measured")
 	flag.DurationVar(&o.settle, "settle", 10*time.Second, "how long everything runs before")
 	flag.BoolVar(&o.hls, "hls", false, "follow the HLS playlist of every channel; the programmes are then H.264 and AAC")
+	flag.StringVar(&o.record, "record", "", "record every channel: fmp4, ts, or fmp4,ts for both at once")
 	flag.StringVar(&o.kiosks, "kiosks", "", "a command to run during the measurement, with the server's address in TONGXIANG_URL and a token in TONGXIANG_TOKEN")
 	flag.StringVar(&o.profile, "profile", "", "run the server inside a copy of this program and write its CPU profile to this file")
 	flag.IntVar(&o.serverCore, "server-core", 0, "core of the server")
@@ -128,6 +130,7 @@ type report struct {
 	drops        uint64
 	sent         sent
 	hls          hlsCount
+	recorded     *recorded
 	senderCPU    time.Duration
 	kiosksSaid   string
 	playlistsBad int
@@ -143,12 +146,17 @@ func (r *report) String() string {
 	if r.o.hls {
 		title = "analysed, with HLS of every channel"
 	}
+	asked := 0.15
+	if r.recorded != nil {
+		title += ", every channel recorded (" + r.o.record + ")"
+		asked = 0.20
+	}
 	line("## %s: %d multiplexes, %d programmes, %.0f Mbit/s, %s", time.Now().UTC().Format(time.DateOnly), r.o.muxes, r.o.muxes*multiplex.Services, rate, title)
 	line("")
 	line("%s, %s, %d cores, server on core %d, sender on core %d, %.0f s.", r.o.commit, runtime.Version(), process.Cores(), r.o.serverCore, r.o.senderCore, r.wall.Seconds())
 	line("")
 	line("| | |\n|---|---|")
-	line("| CPU of the server, user and system | %.1f %% of a core, **%.3f %% a Mbit/s** (asked: 0.15) |", load*100, load*100/rate)
+	line("| CPU of the server, user and system | %.1f %% of a core, **%.3f %% a Mbit/s** (asked: %.2f) |", load*100, load*100/rate, asked)
 	line("| ready to run while others had the core | %.1f %% |", float64(r.waited)/float64(r.wall)*100)
 	line("| memory, goroutines | %.0f MiB resident, %.0f MiB of Go heap, %.0f goroutines, %.1f collections a minute |", float64(r.rss)/1024, r.heap/(1<<20), r.goroutines, r.gcs/r.wall.Minutes())
 	least, most, want := r.pictures()
@@ -160,6 +168,15 @@ func (r *report) String() string {
 	if r.o.hls {
 		line("| HLS | %d segments and parts, %.1f Mbit/s, %d late or failed requests; the newest segment ends %.1f s (worst %.1f s) behind what was sent |",
 			r.hls.Pieces, float64(r.hls.Bytes)*8/1e6/r.wall.Seconds(), r.hls.Bad, r.hls.Behind.Seconds(), r.hls.Worst.Seconds())
+	}
+	if rec := r.recorded; rec != nil {
+		line("| recordings | %d, %.1f Mbit/s to disk, %d fragments lost, %d gaps, %d waiting at the end, the shortest %.1f s |",
+			rec.count, rec.bytes*8/1e6/r.wall.Seconds(), int(rec.lost), rec.gaps, rec.waiting, rec.shortest)
+		said := "no error"
+		if len(rec.bad) > 0 {
+			said = strings.Join(rec.bad, "<br>")
+		}
+		line("| every tenth file read by ffmpeg | %d files: %s |", rec.probed, said)
 	}
 	if r.kiosksSaid != "" {
 		line("| kiosks | %s |", strings.ReplaceAll(strings.TrimSpace(r.kiosksSaid), "\n", "<br>"))

@@ -58,6 +58,12 @@ func (o options) measure(ctx context.Context) (_ *report, err error) {
 		clients = followAll(ctx, s, o)
 		defer clients.close()
 	}
+	var recs *recordings
+	if o.record != "" {
+		if recs, err = o.recordAll(ctx, s); err != nil {
+			return nil, err
+		}
+	}
 	kiosks, kiosksSaid, err := o.startKiosks(ctx, s)
 	if err != nil {
 		return nil, err
@@ -91,6 +97,12 @@ func (o options) measure(ctx context.Context) (_ *report, err error) {
 	}
 	if clients != nil {
 		r.hls = clients.count()
+	}
+	if recs != nil {
+		r.recorded = &recorded{bytes: after.recorded - before.recorded, lost: after.lost - before.lost}
+		if err := recs.end(ctx, s, r.recorded); err != nil {
+			return nil, err
+		}
 	}
 	if kiosks != nil {
 		_ = process.Stop(kiosks, 20*time.Second) // how it ends is its own affair; what it said counts
@@ -155,6 +167,8 @@ type snapshot struct {
 	heap       float64
 	gcs        float64
 	drops      uint64
+	recorded   float64
+	lost       float64
 	pictures   map[string]float64
 	starts     map[string]float64
 	errors     map[string]uint64
@@ -180,6 +194,10 @@ func (s *server) snapshot(ctx context.Context) (*snapshot, error) {
 			n.heap = v
 		case "go_gc_duration_seconds_count":
 			n.gcs = v
+		case "tongxiang_recorded_bytes_total":
+			n.recorded = v
+		case "tongxiang_recorded_fragments_lost_total":
+			n.lost = v
 		case "tongxiang_channel_starts_total":
 			n.starts[label(labels, "channel")] = v
 		case "tongxiang_track_items_total":

@@ -52,7 +52,7 @@ func (o options) startServer(ctx context.Context) (_ *server, err error) {
 	}
 	s.url = fmt.Sprintf("http://127.0.0.1:%d", port)
 	var config strings.Builder
-	fmt.Fprintf(&config, "data: %s\nlog: warn\nhttp: {listen: \"127.0.0.1:%d\"}\nhttps: {listen: \"\"}\nwebrtc: {udp: \"127.0.0.1:0\", tcp: \"127.0.0.1:0\"}\nchannels:\n",
+	fmt.Fprintf(&config, "data: %s\nlog: warn\nhttp: {listen: \"127.0.0.1:%d\"}\nhttps: {listen: \"\"}\nwebrtc: {udp: \"127.0.0.1:0\", tcp: \"127.0.0.1:0\"}\nrtsp: {listen: \"\"}\nquality: {cpu: 0}\nchannels:\n",
 		filepath.Join(dir, "data"), port)
 	for mux := range o.muxes {
 		source, err := o.source(mux)

@@ -201,12 +201,14 @@ func (b *scheduleBody) onto(x *store.Schedule) (moved bool, err error) {
 			*f.to, moved = *f.from, moved || f.moves
 		}
 	}
-	if b.Start != nil {
-		moved = moved || x.Start == nil || !x.Start.Equal(*b.Start)
-		x.Start = b.Start
+	if b.Start != nil { // a rule's times are those of a clock without fractions
+		start := b.Start.UTC().Truncate(time.Second)
+		moved = moved || x.Start == nil || !x.Start.Equal(start)
+		x.Start = &start
 	}
 	if b.End != nil {
-		x.End = b.End
+		end := b.End.UTC().Truncate(time.Second)
+		x.End = &end
 	}
 	if b.Event != nil {
 		text := strconv.Itoa(*b.Event)

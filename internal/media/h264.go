@@ -52,6 +52,7 @@ func H264Format(params [][]byte) (Format, error) {
 		return Format{
 			Codec: H264, ClockRate: 90000,
 			Width: sps.Width(), Height: sps.Height(), FPS: h264FPS(sps), Profile: h264Profile(sps),
+			Aspect:     aspect(sps.Width(), sps.Height(), h264SampleAspect(sps)),
 			Interlaced: !sps.FrameMbsOnlyFlag,
 			Reordered:  depth > 0 || !known,
 			Params:     ParameterSets(H264, params),
@@ -69,6 +70,41 @@ func parseH264SPS(unit []byte) (*h264.SPS, error) {
 		return nil, fmt.Errorf("parse H.264 SPS: picture of %d x %d: %w", w, h, ErrMalformed)
 	}
 	return sps, nil
+}
+
+// sampleAspects are width and height of a sample by aspect_ratio_idc (table E-1,
+// and the same in H.265). What is not in it is taken as square, as decoders do.
+var sampleAspects = [...][2]int{
+	1: {1, 1}, 2: {12, 11}, 3: {10, 11}, 4: {16, 11}, 5: {40, 33}, 6: {24, 11}, 7: {20, 11}, 8: {32, 11}, 9: {80, 33},
+	10: {18, 11}, 11: {15, 11}, 12: {64, 33}, 13: {160, 99}, 14: {4, 3}, 15: {3, 2}, 16: {2, 1},
+}
+
+// extendedSAR is the aspect_ratio_idc with which the two numbers follow.
+const extendedSAR = 255
+
+func sampleAspect(idc uint8, w, h uint16) [2]int {
+	switch {
+	case idc == extendedSAR:
+		return [2]int{int(w), int(h)}
+	case int(idc) < len(sampleAspects):
+		return sampleAspects[idc]
+	}
+	return [2]int{}
+}
+
+func h264SampleAspect(sps *h264.SPS) [2]int {
+	if v := sps.VUI; v != nil && v.AspectRatioInfoPresentFlag {
+		return sampleAspect(v.AspectRatioIdc, v.SarWidth, v.SarHeight)
+	}
+	return [2]int{}
+}
+
+// aspect returns the shape of a picture whose samples have the given one.
+func aspect(width, height int, sample [2]int) float64 {
+	if sample[0] <= 0 || sample[1] <= 0 {
+		sample = [2]int{1, 1}
+	}
+	return float64(width) / float64(height) * float64(sample[0]) / float64(sample[1])
 }
 
 // maxFPS is above any real picture rate; more is a time scale that means nothing.

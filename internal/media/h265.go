@@ -46,9 +46,14 @@ func H265Format(params [][]byte) (Format, error) {
 			return Format{}, err
 		}
 		ptl := &sps.ProfileTierLevel
+		var sample [2]int
+		if v := sps.VUI; v != nil && v.AspectRatioInfoPresentFlag {
+			sample = sampleAspect(v.AspectRatioIdc, v.SarWidth, v.SarHeight)
+		}
 		return Format{
 			Codec: H265, ClockRate: 90000,
 			Width: sps.Width(), Height: sps.Height(), FPS: h265FPS(sps), Profile: h265Profile(ptl.GeneralProfileIdc),
+			Aspect:     aspect(sps.Width(), sps.Height(), sample),
 			Interlaced: ptl.GeneralInterlacedSourceFlag && !ptl.GeneralProgressiveSourceFlag,
 			Reordered:  h265Reorder(sps) > 0,
 			Params:     ParameterSets(H265, params),

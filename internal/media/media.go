@@ -105,12 +105,17 @@ type Format struct {
 	Height    int     // likewise
 	FPS       float64 // pictures a second when the stream says so, else 0
 	Profile   string  // "Constrained Baseline", "High", "LC"; empty when unknown
+	Aspect    float64 // width to height of the picture as it is to be shown; 0 when unknown
 
 	// Interlaced is set when pictures may be coded as fields.
 	Interlaced bool
 	// Reordered is set when pictures are decoded in another order than they
 	// are shown (B-frames): such a track cannot go out by WebRTC untouched.
 	Reordered bool
+	// NoIDR is set when decoding can start at pictures of this H.264 stream, and
+	// none of them is an IDR (open GOP, recovery points). Chromium's decoder gives
+	// up on what such pictures refer to before them, so it must not get them untouched.
+	NoIDR bool
 
 	// Config is the codec's set-up outside the frames: for AAC the
 	// AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1). Immutable.

@@ -320,6 +320,7 @@ func (d *Demuxer) section(p *pid, b []byte) {
 func (d *Demuxer) format(s *Stream, f media.Format) {
 	f.Language = s.Language
 	f.Reordered = f.Reordered || s.Format.Reordered && s.Known
+	f.NoIDR = s.instants.absent
 	if s.Known && sameFormat(s.Format, f) {
 		return
 	}
@@ -353,6 +354,9 @@ func (d *Demuxer) frame(s *Stream, f *media.Frame, t Times, count int) {
 		g.Reordered = true
 		d.format(s, g)
 	}
+	if s.Codec == media.H264 && s.instants.picture(f.Sync, f.IDR, t.DTS) && s.Known {
+		d.format(s, s.Format)
+	}
 	if d.h.Frame != nil {
 		d.h.Frame(s, f, t)
 	}
@@ -370,5 +374,5 @@ func sameFormat(a, b media.Format) bool {
 	a.Params, b.Params, a.Config, b.Config = nil, nil, nil, nil
 	return a.Codec == b.Codec && a.ClockRate == b.ClockRate && a.Channels == b.Channels && a.Rate == b.Rate &&
 		a.Width == b.Width && a.Height == b.Height && a.FPS == b.FPS && a.Profile == b.Profile &&
-		a.Interlaced == b.Interlaced && a.Reordered == b.Reordered && a.Language == b.Language && a.Note == b.Note
+		a.Interlaced == b.Interlaced && a.Reordered == b.Reordered && a.NoIDR == b.NoIDR && a.Aspect == b.Aspect && a.Language == b.Language && a.Note == b.Note
 }

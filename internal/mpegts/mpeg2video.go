@@ -75,6 +75,7 @@ func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
 func (s *mpeg2Syntax) header(p *pictures, data []byte, units []int) {
 	f := media.Format{Codec: media.MPEG2Video, ClockRate: Ticks, Profile: "MPEG-1"}
 	from, to := -1, len(data)
+	var shape byte
 	for _, at := range units {
 		if at >= len(data) {
 			continue
@@ -86,6 +87,7 @@ func (s *mpeg2Syntax) header(p *pictures, data []byte, units []int) {
 			f.Width = int(b[0])<<4 | int(b[1])>>4
 			f.Height = int(b[1]&0x0F)<<8 | int(b[2])
 			f.FPS = frameRate(b[3] & 0x0F)
+			shape = b[3] >> 4
 		case c == 0xB5 && len(b) >= 6 && b[0]>>4 == 1:
 			f.Profile = mpeg2Profile(b[0] & 0x07)
 			f.Interlaced = b[1]&0x08 == 0
@@ -100,8 +102,23 @@ func (s *mpeg2Syntax) header(p *pictures, data []byte, units []int) {
 		p.d.stats.BadUnits++
 		return
 	}
+	f.Aspect = mpeg2Aspect(shape, f.Width, f.Height)
 	s.sequence = append(s.sequence[:0:0], data[from:to]...)
 	p.d.format(p.stream, f)
+}
+
+// mpeg2Aspect returns the shape of the picture of an aspect_ratio_information
+// (table 6-3); what is not in it is taken as square samples.
+func mpeg2Aspect(code byte, width, height int) float64 {
+	switch code {
+	case 2:
+		return 4.0 / 3
+	case 3:
+		return 16.0 / 9
+	case 4:
+		return 2.21
+	}
+	return float64(width) / float64(height)
 }
 
 // frameRate returns the pictures a second of a frame_rate_code (table 6-4).

@@ -34,6 +34,7 @@ type pes struct {
 	inside  bool   // payload follows
 	left    int    // payload bytes still to come; -1: until the next packet starts
 	whole   bool   // the packet of a known length is complete: another begins next
+	due     int    // of pictures, with [Handler.Whole]: payload bytes still to come, 0 when not told
 }
 
 // maxHeader is the longest PES header: 9 bytes and a one-byte length.
@@ -86,6 +87,11 @@ func (p *pes) packet(b []byte, start bool) {
 	}
 	if p.left < 0 {
 		p.parse.write(b)
+		if p.due > 0 {
+			if p.due -= len(b); p.due <= 0 {
+				p.parse.flush()
+			}
+		}
 		return
 	}
 	n := min(p.left, len(b))
@@ -174,6 +180,9 @@ func (p *pes) open(h []byte) {
 			p.d.stats.BadPES++
 			p.left = -1
 		}
+	}
+	if p.due = 0; p.d.h.Whole && n > 0 {
+		p.due = n - (len(h) - 6)
 	}
 	if h[6]&0x30 != 0 {
 		p.stream.pid.scrambled = true

@@ -56,9 +56,10 @@ type Stream struct {
 	// AccessUnits counts pictures and sound frames handed over.
 	AccessUnits uint64
 
-	pid  *pid
-	raw  []byte // the PMT's descriptors in force
-	uses int    // services that name it
+	pid      *pid
+	instants instants // of H.264
+	raw      []byte   // the PMT's descriptors in force
+	uses     int      // services that name it
 }
 
 // Scrambled reports whether packets of the stream came scrambled.
@@ -95,6 +96,10 @@ type Handler struct {
 	Section func(pid uint16, section []byte)
 	// Want says whether a service's streams are to be parsed into frames; nil: all.
 	Want func(*Service) bool
+	// Whole says that each picture comes in a PES packet of its own, as encoders on
+	// this machine send them: where its length is told, the picture is handed over
+	// when its packet is complete, a picture earlier than when the next one begins.
+	Whole bool
 }
 
 // Stats counts what went wrong and what passed.

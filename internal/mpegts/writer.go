@@ -70,6 +70,17 @@ func NewWriter(w io.Writer, formats []media.Format) (*Writer, error) {
 	return z, nil
 }
 
+// TellLengths makes the PES packets of pictures tell their length, where it fits, so
+// that a reader need not wait for the next one to know that they are complete. Call
+// it before the first frame.
+func (z *Writer) TellLengths() {
+	for i := range z.tracks {
+		if t := &z.tracks[i]; t.format.Codec.Kind() == media.Video {
+			t.stream = 0xE1 // go-astits leaves the length of 0xE0 open
+		}
+	}
+}
+
 // declare fills the PMT entry of a track.
 func (t *writerTrack) declare(es *astits.PMTElementaryStream) error {
 	const video, audio, private = 0xE0, 0xC0, 0xBD

@@ -72,7 +72,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		dropped  = desc("webrtc_dropped_total", "Packets not passed on, by reason.", "reason")
 		changing = desc("transcoders_running", "ffmpeg children that make streams playable.")
 		changed  = desc("transcoder_starts_total", "ffmpeg children started.")
-		broken   = desc("transcoder_failures_total", "ffmpeg children that ended by themselves.")
+		broken   = desc("transcoder_failures_total", "ffmpeg children that ended by themselves or hung.")
+		cores    = desc("transcoder_cores", "Cores that ffmpeg children use, and may use.", "kind")
+		refused  = desc("transcoder_refusals_total", "Renditions for which there was no room.")
 	)
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -134,4 +136,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(changing, float64(tc.Running))
 	counter(changed, float64(tc.Starts))
 	counter(broken, float64(tc.Failures))
+	gauge(cores, tc.Cores, "used")
+	gauge(cores, tc.Budget, "budget")
+	counter(refused, float64(tc.Refusals))
 }

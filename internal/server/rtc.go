@@ -42,7 +42,7 @@ func (s *Server) authorizeMedia(r *http.Request, action sfu.Action, path stream.
 	if !p.May(auth.Watch, name) {
 		return sfu.Grant{}, errWrongStream
 	}
-	return sfu.Grant{Watch: name}, nil
+	return chosen(r, name)
 }
 
 func (s *Server) mayPublish(r *http.Request, p auth.Principal, path stream.Name, seated bool) (sfu.Grant, error) {

@@ -455,7 +455,7 @@ func TestAScheduledRecordingGoesOnAfterARestartAndEndsWithItsSchedule(t *testing
 	r.api("PATCH", "/schedules/"+x.ID, map[string]any{"end": end}, nil) // in its course
 	eventually(t, "another end", func() bool {
 		plan := r.plan(around(now))
-		return len(plan) == 1 && plan[0].RecordTo.Equal(end.Truncate(time.Microsecond))
+		return len(plan) == 1 && plan[0].RecordTo.Equal(end.Truncate(time.Second))
 	})
 	r.api("DELETE", "/schedules/"+x.ID+"?stop=true", nil, nil)
 	eventually(t, "the end of the recording", func() bool {

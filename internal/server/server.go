@@ -114,7 +114,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	clock := media.NewClock()
 	s.hub = stream.NewHub(log.With("part", "hub"))
 	s.clock, s.desk = clock, push.NewDesk(s.hub, clock)
-	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
+	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max, CPU: float64(cfg.Transcode.CPU) / 100},
 		s.hub, clock, log.With("part", "transcode"))
 	s.engine, err = sfu.New(sfu.Config{
 		UDP: cfg.WebRTC.UDP, TCP: cfg.WebRTC.TCP, Addresses: cfg.WebRTC.Addresses,
@@ -139,7 +139,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildQuality(ctx, clock); err != nil {
 		return s, err
 	}
-	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
+	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS), Low: s.lowRates}, s.hub, clock, log.With("part", "hls"))
 	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
 		return s, err
 	}

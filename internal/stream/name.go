@@ -83,7 +83,7 @@ const ProgrammeID = "programme"
 func (n Name) Transport() Name { return n.Rendition(transport) }
 
 // transport is the last segment of what Transport returns.
-const transport = "ts"
+const transport = "raw"
 
 // IsTransport reports whether n is what Transport returns for another name, and for which.
 func (n Name) IsTransport() (of Name, ok bool) {

@@ -3,46 +3,9 @@ package transcode
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"tongxiang/internal/media"
-	"tongxiang/internal/stream"
 )
-
-// Target is what a rendition is for. Its text is the last segment of the
-// rendition's stream name.
-type Target string
-
-// The targets.
-const (
-	// HLS: H.264 as it is, with AAC or Opus, in fragmented MP4.
-	HLS Target = "hls"
-	// WebRTC: H.264 in progressive pictures without reordering, or VP8, with Opus.
-	WebRTC Target = "webrtc"
-	// TS: what receivers of transport streams know; Opus, which they do not, becomes AAC.
-	TS Target = "ts"
-	// TSMP2: likewise, and Opus becomes MPEG audio, which every receiver decodes.
-	TSMP2 Target = "ts-mp2"
-)
-
-// broadcast reports whether the target is a transport stream.
-func (t Target) broadcast() bool { return t == TS || t == TSMP2 }
-
-// Rendition returns the name under which a stream is published for a target.
-func Rendition(name stream.Name, t Target) stream.Name { return name + "/" + stream.Name(t) }
-
-// parse is the inverse of [Rendition]. Channels and programmes of meetings have
-// renditions, nothing else.
-func parse(name stream.Name) (source stream.Name, t Target, ok bool) {
-	segs := name.Segments()
-	t = Target(segs[len(segs)-1])
-	if t != HLS && t != WebRTC && !t.broadcast() {
-		return "", "", false
-	}
-	channel := len(segs) == 3 && segs[0] == "channels"
-	programme := len(segs) == 4 && segs[0] == "meetings" && segs[2] == stream.ProgrammeID
-	return stream.Name(strings.Join(segs[:len(segs)-1], "/")), t, channel || programme
-}
 
 // Action is what happens to one track.
 type Action uint8
@@ -54,46 +17,77 @@ const (
 	Encode               // is decoded and encoded by the child
 )
 
-// Plan says what happens to the tracks of a stream. It depends on nothing else.
+// maxSounds bounds the sounds of a stream that are looked at.
+const maxSounds = 8
+
+// Plan says what happens to the tracks of a stream. It depends on nothing else, and
+// two plans that are equal do the same.
 //
-// A kind, picture or sound, of which any track can go out untouched is not
-// encoded at all: a second sound in MP2 beside one in AAC costs nothing.
+// Of the pictures, one that can go out untouched is preferred. Of the sounds, each
+// language is wanted once: the same language in another coding is left out when a
+// track of it goes out untouched, or when another comes first. A second language is
+// encoded even beside sounds that are copied, because it is what somebody speaks;
+// it costs 2 % of a core.
 type Plan struct {
-	target Target
-	// picture and sound say what happens to those of their kind for which it is possible.
-	picture, sound Action
+	target  Target
+	picture Action
+	sounds  [maxSounds]soundPlan // each kind of sound once; the rest is zero
+}
+
+// soundPlan is what happens to the sounds of one coding in one language.
+type soundPlan struct {
+	codec    media.Codec
+	language string
+	action   Action
 }
 
 // plan makes the plan for a target.
 func plan(t Target, formats []media.Format) Plan {
 	p := Plan{target: t}
+	var sounds []soundPlan
 	for _, f := range formats {
 		a := p.possible(f)
 		switch {
 		case a == Leave:
-		case f.Codec.Kind() == media.Video && p.picture != Copy:
-			p.picture = a
-		case f.Codec.Kind() == media.Audio && p.sound != Copy:
-			p.sound = a
+		case f.Codec.Kind() == media.Video:
+			if p.picture != Copy {
+				p.picture = a
+			}
+		case len(sounds) < maxSounds:
+			s := soundPlan{f.Codec, f.Language, a}
+			if !slices.Contains(sounds, s) {
+				sounds = append(sounds, s)
+			}
 		}
 	}
+	for i, s := range sounds {
+		if s.action == Encode && served(sounds, i) {
+			s.action = Leave
+		}
+		p.sounds[i] = s
+	}
 	return p
+}
+
+// served reports whether another track brings the language of sounds[i].
+func served(sounds []soundPlan, i int) bool {
+	for j, o := range sounds {
+		if j != i && o.language == sounds[i].language && (o.action == Copy || j < i) {
+			return true
+		}
+	}
+	return false
 }
 
 // possible returns what can be done with a track by itself.
 func (p Plan) possible(f media.Format) Action {
 	if p.target.broadcast() {
-		switch f.Codec {
-		case media.H264, media.H265, media.MPEG2Video, media.AAC, media.MPEGAudio, media.AC3, media.EAC3:
-			return Copy
-		case media.Opus:
-			return Encode
-		}
-		return Leave
+		return p.receivers(f)
 	}
+	_, low := p.target.rung()
 	switch f.Codec {
 	case media.H264:
-		if p.target == WebRTC && (f.Reordered || f.Interlaced) {
+		if low || f.NoIDR || p.target.webrtc() && (f.Reordered || f.Interlaced) {
 			return Encode
 		}
 		return Copy
@@ -102,9 +96,12 @@ func (p Plan) possible(f media.Format) Action {
 			return Copy
 		}
 	case media.Opus:
+		if low {
+			return Encode
+		}
 		return Copy
 	case media.AAC:
-		if p.target == WebRTC {
+		if low || p.target.webrtc() {
 			return Encode
 		}
 		return Copy
@@ -116,23 +113,53 @@ func (p Plan) possible(f media.Format) Action {
 	return Leave
 }
 
+// receivers returns what can be done with a track for receivers of transport streams.
+func (p Plan) receivers(f media.Format) Action {
+	switch f.Codec {
+	case media.H264, media.H265, media.MPEG2Video, media.AAC, media.MPEGAudio, media.AC3, media.EAC3:
+		return Copy
+	case media.Opus:
+		return Encode
+	case media.VP8, media.MPEG4Video, media.AVS, media.PCMA, media.PCMU, media.Unknown:
+	}
+	return Leave
+}
+
 // Of returns what happens to a track.
 func (p Plan) Of(f media.Format) Action {
-	a, kind := p.possible(f), p.sound
 	if f.Codec.Kind() == media.Video {
-		kind = p.picture
-	}
-	if a != kind {
+		if a := p.possible(f); a == p.picture {
+			return a
+		}
 		return Leave
 	}
-	return a
+	for _, s := range p.sounds {
+		if s.codec == f.Codec && s.language == f.Language {
+			return s.action
+		}
+	}
+	return Leave
+}
+
+// has reports whether anything is done in this way.
+func (p Plan) has(a Action) bool {
+	return p.picture == a || slices.ContainsFunc(p.sounds[:], func(s soundPlan) bool { return s.action == a })
 }
 
 // encodes reports whether a child is needed.
-func (p Plan) encodes() bool { return p.picture == Encode || p.sound == Encode }
+func (p Plan) encodes() bool { return p.has(Encode) }
 
 // copies reports whether anything goes out untouched.
-func (p Plan) copies() bool { return p.picture == Copy || p.sound == Copy }
+func (p Plan) copies() bool { return p.has(Copy) }
+
+// fulfils reports whether the plan gives its target what it is for: a low rate that
+// is only sound is not what was asked for when there is a picture.
+func (p Plan) fulfils(formats []media.Format) bool {
+	if _, low := p.target.rung(); low && p.picture == Leave {
+		return !slices.ContainsFunc(formats, func(f media.Format) bool { return f.Codec.Kind() == media.Video })
+	}
+	return p.copies() || p.encodes()
+}
 
 // accept returns a reason against every format to which another action applies.
 func (p Plan) accept(a Action) func(media.Format) error {

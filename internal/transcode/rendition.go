@@ -67,6 +67,7 @@ type rendition struct {
 	sub    *stream.Subscription
 	pub    *stream.Publisher
 	plan   Plan
+	job    *job          // its place in the room; nil when nothing is encoded
 	ready  chan struct{} // closed when the child's tracks are published
 	told   bool          // ready is closed; the supervisor's
 	resume media.Time    // the next child begins here or later; the supervisor's and the feeder's in turn
@@ -82,12 +83,13 @@ const copyAfter = 5 * time.Second
 
 func (r *rendition) run(ctx context.Context) error {
 	if r.plan.encodes() {
-		select {
-		case r.s.room <- struct{}{}:
-			defer func() { <-r.s.room }()
-		default:
-			return errFull
+		job, err := r.s.room.enter(r.plan.picture == Encode, estimate(r.plan, formats(r.sub.Tracks())))
+		if err != nil {
+			r.s.refusals.Add(1)
+			return err
 		}
+		r.job = job
+		defer r.s.room.leave(job)
 	}
 	defer r.pub.SetTracks(nil)
 	g, ctx := errgroup.WithContext(ctx)
@@ -133,7 +135,9 @@ func (r *rendition) copy(ctx context.Context) error {
 	case <-r.ready:
 	case <-time.After(copyAfter):
 	}
-	f := feed.Open(r.s.hub, r.source, feed.Options{Accept: r.plan.accept(Copy), From: stream.AtOldest, Drops: &r.s.drops})
+	f := feed.Open(r.s.hub, r.source, feed.Options{
+		Accept: r.plan.accept(Copy), Sounds: maxSounds, From: stream.AtOldest, Drops: &r.s.drops,
+	})
 	defer f.Close()
 	var tracks []*stream.Track
 	for {

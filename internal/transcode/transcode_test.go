@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"tongxiang/internal/apierr"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/feed"
+	"tongxiang/internal/playout/fmp4"
 	"tongxiang/internal/playout/playtest"
 	"tongxiang/internal/stream"
 )
@@ -335,6 +337,148 @@ func TestAKilledChildComesBackWithoutTheReaderNoticingMoreThanAGap(t *testing.T)
 	}
 }
 
+func TestAChildThatHangsIsKilledAndStartedAgain(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	r.play(playtest.Make(t, 4, "320x180", playtest.Broadcast))
+	name := r.resolve(HLS350)
+	f := feed.Open(r.hub, name, feed.Options{From: stream.AtOldest})
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	stopped := 0
+	for before := uint64(0); stopped == 0 || r.s.Stats().Starts == before; {
+		e, err := f.Next(ctx)
+		if err != nil {
+			t.Fatalf("nothing came any more (stopped %d): %v; %+v", stopped, err, r.s.Stats())
+		}
+		if e.Frame == nil || stopped > 0 || f.Tracks()[e.Track].Format.Codec.Kind() != media.Video {
+			continue
+		}
+		pids := children(t)
+		if len(pids) != 1 {
+			t.Fatalf("children: %v", pids)
+		}
+		if err := syscall.Kill(pids[0], syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		stopped, before = pids[0], r.s.Stats().Starts
+	}
+	if st := r.s.Stats(); st.Failures != 1 || st.Running != 1 {
+		t.Errorf("counted %+v", st)
+	}
+	if pids := children(t); len(pids) != 1 || pids[0] == stopped {
+		t.Errorf("children: %v, stopped was %d", pids, stopped)
+	}
+}
+
+func TestALowRateIsMadeOfH264ThatCouldGoOutUntouched(t *testing.T) {
+	r := newRig(t, Config{Max: 4})
+	r.play(playtest.Make(t, 4, "720x576", playtest.BFrames+" -vf setsar=64/45"))
+	sub := r.hub.Open(source)
+	defer sub.Close()
+	for _, tr := range sub.Tracks() { // as the demuxer learns them
+		f := tr.Format()
+		f.Language = "bod"
+		tr.SetFormat(f)
+	}
+	offers := r.s.Offers(source)
+	if len(offers) != 2 || offers[0].Rate != 800_000 || offers[1].Rate != 350_000 {
+		t.Fatalf("offered: %+v", offers)
+	}
+	for i, target := range []Target{HLS800, HLS350, WebRTC800, WebRTC350} {
+		name := r.resolve(target)
+		if name != source.Rendition(string(target)) {
+			t.Fatalf("%s resolved to %s", target, name)
+		}
+		g := r.read(name, 2, 20)
+		video, audio := g.formats[g.of(media.Video)], g.formats[g.of(media.Audio)]
+		offer := offers[i%2]
+		if video.Width != offer.Width || video.Height != offer.Height || offer.Width != []int{640, 426}[i%2] {
+			t.Errorf("%s: the picture is %d×%d, offered were %d×%d", target, video.Width, video.Height, offer.Width, offer.Height)
+		}
+		if video.Reordered || video.Interlaced {
+			t.Errorf("%s: the picture is %+v", target, video)
+		}
+		sound, codec := media.AAC, "avc1.4d401e"
+		if target.webrtc() {
+			sound, codec = media.Opus, "avc1.42c01e"
+		} else if offer.Video != codec {
+			t.Errorf("%s is offered as %s", target, offer.Video)
+		}
+		if got := fmp4.CodecString(video); got != codec {
+			t.Errorf("%s: the picture is %s, want %s", target, got, codec)
+		}
+		if audio.Codec != sound || audio.Language != "bod" {
+			t.Errorf("%s: the sound is %s in %q", target, audio.Codec, audio.Language)
+		}
+		pictures := g.frames[g.of(media.Video)]
+		step := pictures[10].PTS.Sub(pictures[9].PTS)
+		if want := time.Duration(float64(time.Second) / offer.FPS); step < want-time.Millisecond || step > want+time.Millisecond {
+			t.Errorf("%s: pictures are %v apart, want %v", target, step, want)
+		}
+	}
+	if st := r.s.Stats(); st.Running > 4 || st.Starts > 4 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
+func TestOneChildServesAllWhoReadARendition(t *testing.T) {
+	r := newRig(t, Config{Max: 4})
+	r.play(playtest.Make(t, 4, "320x180", playtest.Broadcast))
+	name := r.resolve(HLS350)
+	done := make(chan struct{})
+	for range 20 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			f := feed.Open(r.hub, name, feed.Options{From: stream.AtOldest})
+			defer f.Close()
+			ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+			defer cancel()
+			for n := 0; n < 30; n++ {
+				if _, err := f.Next(ctx); err != nil {
+					t.Errorf("a reader got nothing: %v", err)
+					return
+				}
+			}
+		}()
+	}
+	for range 20 {
+		<-done
+	}
+	if st := r.s.Stats(); st.Starts != 1 || st.Running != 1 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
+func TestEveryLanguageIsEncodedOnce(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	ts := playtest.Run(t, nil, "ffmpeg", strings.Fields("-v error -f lavfi -i testsrc2=rate=25:size=320x180 -f lavfi -i sine=440 -f lavfi -i sine=880"+
+		" -t 4 -map 0:v -map 1:a -map 2:a -map 1:a -c:v libx264 -preset ultrafast -bf 0 -g 25 -pix_fmt yuv420p -c:a:0 aac -c:a:1 mp2 -c:a:2 ac3 -f mpegts pipe:1")...)
+	clip := playtest.Demux(t, ts)
+	languages := []string{"", "zho", "bod", "zho"}
+	infos := clip.Infos()
+	for i := range infos {
+		clip.Formats[i].Language = languages[i]
+	}
+	r.play(clip)
+	g := r.read(r.resolve(HLS), 2, 20) // a reader of one sound
+	if a := g.formats[g.of(media.Audio)]; a.Codec != media.AAC || a.Language != "zho" {
+		t.Errorf("the first sound is %s in %q", a.Codec, a.Language)
+	}
+	sub := r.hub.Open(Rendition(source, HLS))
+	defer sub.Close()
+	var got []string
+	for _, tr := range sub.Tracks() {
+		if tr.Kind() == media.Audio {
+			got = append(got, string(tr.Label())+" "+tr.Format().Codec.String()+" "+tr.Format().Language)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"audio AAC zho", "audio2 AAC bod"}; !slices.Equal(got, want) {
+		t.Errorf("sounds are %q, want %q", got, want)
+	}
+}
+
 func TestNobodyWatchingEndsTheChild(t *testing.T) {
 	r := newRig(t, Config{Max: 1})
 	r.play(playtest.Make(t, 2, "320x180", playtest.Broadcast))
@@ -390,7 +534,9 @@ func TestWithoutRoomOrProgrammeTheReasonIsGiven(t *testing.T) {
 			r := newRig(t, tc.cfg)
 			r.play(clip)
 			if tc.code == "transcode_busy" {
-				r.s.room <- struct{}{} // another channel has it
+				if _, err := r.s.room.enter(true, 0.3); err != nil { // another channel has it
+					t.Fatal(err)
+				}
 			}
 			_, err := r.s.Resolve(t.Context(), source, HLS)
 			var e *apierr.Error

@@ -52,7 +52,12 @@ try {
     }
     for (const g of group) g.channel = await verdict(g)
     for (const g of group) {
-      if (browser && g.channel.state === 'live') g.seen = await watch(g.id, token)
+      if (browser && g.channel.state === 'live')
+        g.seen = await watch(
+          g.id,
+          token,
+          g.channel.tracks.some((t) => t.width),
+        )
       rows.push(row(g))
       process.stderr.write(`${rows.length}/${files.length} ${relative(folder, g.file)}\n`)
       await server.api('DELETE', `/channels/${g.id}`)
@@ -89,15 +94,15 @@ async function verdict(g) {
   }
 }
 
-/** Opens the kiosk page and returns what it showed: frames, or bytes of sound. */
-async function watch(id, token) {
+/** Opens the kiosk page and returns what it showed: frames, or bytes of sound where no pictures are known. */
+async function watch(id, token, pictures) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 } })
   try {
     const page = await context.newPage()
     await page.goto(`${server.base}/kiosk?channel=${id}&reload=off#token=${token}`)
     const until = Date.now() + kioskTime
     let seen = { frames: 0, sound: 0, position: 0 }
-    while (Date.now() < until && seen.frames < enough && (seen.frames > 0 || seen.position < 1)) {
+    while (Date.now() < until && seen.frames < enough && (pictures || seen.position < 1)) {
       await sleep(200)
       seen = await page.evaluate(() => {
         const all = [...document.querySelectorAll('video, audio')]

@@ -8,6 +8,8 @@ export class Line {
   #relays = new Map()
   #tcp = true
   #udp = true
+  #rate = 0
+  #free = 0
 
   static async make(server) {
     const line = new Line()
@@ -29,13 +31,32 @@ export class Line {
       [far, near],
     ]) {
       this.#sockets.add(a)
-      a.pipe(b)
+      if (a === far) a.on('data', (chunk) => this.#squeeze(chunk, far, near))
+      else a.pipe(b)
       a.on('error', () => b.destroy())
       a.on('close', () => {
         this.#sockets.delete(a)
-        b.destroy()
+        // What a thin line has not delivered yet is still on its way.
+        if (a === far && this.#rate > 0) setTimeout(() => b.destroy(), 10_000)
+        else b.destroy()
       })
     }
+  }
+
+  /** One queue for all connections, as on a real line: a chunk goes when those before it have gone. */
+  #squeeze(chunk, far, near) {
+    if (this.#rate === 0) {
+      near.write(chunk)
+      return
+    }
+    const now = performance.now()
+    this.#free = Math.max(this.#free, now) + (8000 * chunk.length) / this.#rate
+    far.pause()
+    setTimeout(() => {
+      if (near.destroyed) return
+      near.write(chunk)
+      far.resume()
+    }, this.#free - now)
   }
 
   #relay(packet, from) {
@@ -69,6 +90,11 @@ export class Line {
   setTCP(on) {
     this.#tcp = on
     if (!on) for (const s of this.#sockets) s.destroy()
+  }
+
+  /** Bits a second from the server; 0: as many as come. */
+  setRate(rate) {
+    this.#rate = rate
   }
 
   /** Cuts or heals the line for UDP: media. Nobody is told; packets are lost. */

@@ -20,7 +20,7 @@ function freeTCP() {
   })
 }
 
-function freeUDP() {
+export function freeUDP() {
   return new Promise((resolve, reject) => {
     const s = createSocket('udp4').once('error', reject)
     s.bind(0, '127.0.0.1', () => {
@@ -44,7 +44,7 @@ export function build() {
 
 export class Server {
   /** The data folder and the ports stay the same over restarts. */
-  static async make(binary) {
+  static async make(binary, { demo: withDemo = true } = {}) {
     const s = new Server()
     s.binary = binary
     s.dir = mkdtempSync(join(tmpdir(), 'tongxiang-e2e-'))
@@ -60,9 +60,9 @@ http: {listen: "127.0.0.1:${http}"}
 https: {listen: ""}
 webrtc: {udp: "127.0.0.1:${udp}", tcp: "127.0.0.1:${tcp}", addresses: [127.0.0.1]}
 rtsp: {listen: ""}
-demo: {enabled: true, target: "udp://127.0.0.1:${demo}"}
-channels:
-  - {id: demo, name: 通乡测试节目, source: "udp://127.0.0.1:${demo}"}
+transcode: {cpu: 100}
+demo: {enabled: ${withDemo}, target: "udp://127.0.0.1:${demo}"}
+${withDemo ? `channels:\n  - {id: demo, name: 通乡测试节目, source: "udp://127.0.0.1:${demo}"}` : ''}
 `,
     )
     await s.start()

@@ -7,6 +7,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -43,9 +44,9 @@ func Same(a, b media.Format) bool {
 		return false
 	}
 	if a.Codec.Kind() == media.Video {
-		return true
+		return a.NoIDR == b.NoIDR // another rendition may be wanted
 	}
-	return a.Rate == b.Rate && a.Channels == b.Channels && slices.Equal(a.Config, b.Config)
+	return a.Language == b.Language && a.Rate == b.Rate && a.Channels == b.Channels && slices.Equal(a.Config, b.Config)
 }
 
 // Refused is a track that [Options.Accept] refused, with its reason.
@@ -320,7 +321,7 @@ func pick(tracks []*stream.Track, opt Options) (want []*stream.Track, refused []
 		switch {
 		case t.Kind() == media.Audio:
 			coded := func(o *stream.Track) bool { return o.Label() == t.Label() }
-			if len(sounds) < opt.Sounds && !slices.ContainsFunc(sounds, coded) {
+			if !slices.ContainsFunc(sounds, coded) {
 				sounds = append(sounds, t)
 			}
 		case picture == nil, picture.Label() == t.Label() && t.Layer() > picture.Layer():
@@ -330,5 +331,11 @@ func pick(tracks []*stream.Track, opt Options) (want []*stream.Track, refused []
 	if picture != nil {
 		want = append(want, picture)
 	}
-	return append(want, sounds...), refused
+	// By label, which is the order in which the source names them: a track may be
+	// published later than one that stands behind it.
+	slices.SortStableFunc(sounds, func(a, b *stream.Track) int {
+		la, lb := a.Label(), b.Label()
+		return cmp.Or(cmp.Compare(len(la), len(lb)), cmp.Compare(la, lb))
+	})
+	return append(want, sounds[:min(len(sounds), opt.Sounds)]...), refused
 }

@@ -1,7 +1,9 @@
 package hls
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"tongxiang/internal/media"
@@ -16,10 +18,10 @@ const (
 	partTarget = 300 * time.Millisecond
 	// slack is how far parts may run over when the leading track is silent.
 	slack = 50 * time.Millisecond
-	// minSegment: a segment ends at the first sync point after it; of sound only, after minSound.
+	// minSegment: a segment ends at the first start after it; of sound only, after minSound.
 	minSegment = time.Second
 	minSound   = 2 * time.Second
-	// maxSegment and maxSegmentBytes: a segment ends even without a sync point.
+	// maxSegment and maxSegmentBytes: a segment ends even without a start.
 	maxSegment      = 10 * time.Second
 	maxSegmentBytes = 32 << 20
 	// keyFrameAfter: the source is asked for a sync point when a segment is this
@@ -38,60 +40,130 @@ const (
 	frameRound = time.Millisecond
 )
 
-// muxer turns frames into a window of segments and parts. It does no I/O and is
-// owned by one goroutine; the window is read by others under its owner's lock.
-type muxer struct {
-	win   window
-	late  []*segment
-	inits [][]byte // by number
-	first uint64   // number of the first segment
-	wall  func(arrival int64) time.Time
+// track is what the muxer is told about a track.
+type track struct {
+	label  string
+	format media.Format
+}
 
-	lanes    []muxLane
+// muxer turns frames into windows of segments and parts, one for each output, all
+// cut at the same moments. It does no I/O and is owned by one goroutine; the windows
+// are read by others under its owner's lock.
+type muxer struct {
+	session string
+	first   uint64 // number of the first segments
+	epoch   uint64 // discontinuity number of the first segments
+	wall    func(arrival int64) time.Time
+
+	outs     []*output // the picture's, or the only one, first
+	lanes    []lane
 	lead     int // the lane that paces: the picture, else the first sound; -1: none yet
-	time     timeline
+	time     follower
 	waitFrom media.Time // first frame seen while waiting for pictures
 	waiting  bool
-
-	partStart, segmentStart media.Time // mapped
-	sequence                uint32
-	segmentBytes            int
-	open                    *segment // nil: the next part begins a segment
-	discontinuity           bool     // the next segment begins one
-	asked                   media.Time
-	bandwidth               int // of the largest segment so far, bit/s
+	asked    media.Time
+	serial   uint64 // counts segments over all outputs
+	news     uint64 // counts parts
+	laidOut  layout
 }
-
-// muxLane is one track of the session.
-type muxLane struct {
-	format  media.Format
-	active  bool // in the current initialisation segment
-	synced  bool // a sync point was seen since the last loss
-	sampler *fmp4.Sampler
-	run     fmp4.Run
-}
-
-func (l *muxLane) picture() bool { return l.format.Codec.Kind() == media.Video }
 
 // newMuxer returns a muxer whose segments are numbered from first and whose file
 // names begin with session.
-func newMuxer(session string, first, epoch uint64, wall func(int64) time.Time) *muxer {
-	return &muxer{
-		win:   window{session: session, discontinuities: epoch},
-		first: first, wall: wall, lead: -1,
-	}
+func newMuxer(session string, first, epoch uint64, line *timeline, wall func(int64) time.Time) *muxer {
+	return &muxer{session: session, first: first, epoch: epoch, wall: wall, lead: -1, time: follower{line: line}}
 }
 
-// tracks replaces the tracks. What was pushed so far stays in the window; what
-// follows is behind a discontinuity.
-func (m *muxer) tracks(formats []media.Format) {
-	m.cut(m.time.end + m.time.step + m.time.offset)
-	m.finish()
-	m.lanes = make([]muxLane, len(formats))
-	for i, f := range formats {
-		m.lanes[i].format = f
+// layout is which playlists there are: one that has everything, or one for the
+// picture and one for each sound. Players do not follow a change of it.
+type layout string
+
+// The names of playlists. That of a sound is its label.
+const (
+	wholeName = "live"
+	videoName = "video"
+)
+
+// layoutOf returns the layout of tracks: sounds stand apart when there is a choice.
+func layoutOf(tracks []track) layout {
+	picture := false
+	text := videoName
+	count := 0
+	for _, t := range tracks {
+		if t.format.Codec.Kind() == media.Video {
+			picture = true
+			continue
+		}
+		count++
+		text += " " + t.label + ":" + t.format.Language
+	}
+	if picture && count > 1 {
+		return layout(text)
+	}
+	return wholeName
+}
+
+// tracks replaces the tracks. What was pushed so far stays in the windows; what
+// follows has a new initialisation segment. ok is false when the layout is another
+// and players have seen the former: then the session is to end.
+func (m *muxer) tracks(tracks []track) (ok bool) {
+	if m.time.begun {
+		m.flush()
 	}
 	m.lead, m.waiting = -1, false
+	if len(tracks) == 0 { // the source is away
+		m.lanes = nil
+		return true
+	}
+	lay := layoutOf(tracks)
+	if lay != m.laidOut {
+		for _, o := range m.outs {
+			if len(o.win.segments) > 0 {
+				return false
+			}
+		}
+		m.laidOut = lay
+		m.outs = []*output{m.output(wholeName)}
+		if lay != wholeName {
+			m.outs[0].name = videoName
+		}
+	}
+	m.lanes = make([]lane, 0, len(tracks))
+	for _, o := range m.outs {
+		o.lanes = nil
+	}
+	for i, t := range tracks {
+		l := lane{label: t.label, format: t.format}
+		if lay != wholeName && !l.picture() {
+			at := slices.IndexFunc(m.outs, func(o *output) bool { return o.name == t.label })
+			if at < 0 {
+				at = len(m.outs)
+				m.outs = append(m.outs, m.output(t.label))
+			}
+			l.out = at
+		}
+		m.lanes = append(m.lanes, l)
+		m.outs[l.out].lanes = append(m.outs[l.out].lanes, i)
+	}
+	return true
+}
+
+func (m *muxer) output(name string) *output {
+	prefix := m.session
+	if name != wholeName && name != videoName {
+		prefix += "." + name
+	}
+	// Numbers are the same in all outputs as long as none lacks anything.
+	return &output{name: name, first: m.first, win: window{session: prefix, discontinuities: m.epoch}}
+}
+
+// find returns the output of a playlist's name.
+func (m *muxer) find(name string) *output {
+	for _, o := range m.outs {
+		if o.name == name {
+			return o
+		}
+	}
+	return nil
 }
 
 // push adds a frame of a track; frames come in order of decode time. It reports
@@ -103,28 +175,34 @@ func (m *muxer) push(track int, f *media.Frame, lost bool) (news bool, err error
 	if lost || f.Gap {
 		l.synced = l.synced && !l.picture()
 	}
-	if !l.synced && !f.Sync {
+	start := l.starts(f)
+	if !l.synced && !start || !l.decodable(f, start, !l.synced) {
 		return false, nil
 	}
-	before := m.sequence
+	before := m.news
 	if !l.active || learned {
 		if ok, err := m.begin(track, f); !ok || err != nil {
-			return m.sequence != before, err
+			return m.news != before, err
 		}
 	}
 	l.synced = true
-	if track == m.lead && m.time.lead(f.DTS) {
+	switch {
+	case track == m.lead && m.time.lead(f.DTS, m.wall(f.Arrival)):
 		m.flush()
+	case !m.time.begun:
+		return m.news != before, nil // times are counted from the leading track's first
 	}
-	shift := m.time.shift(f.DTS)
+	shift := m.time.line.shift(f.DTS)
 	at := f.DTS + shift
-	l.run.Samples = l.sampler.Push(l.run.Samples, f, shift)
-	m.pace(l, track == m.lead, f, at)
-	return m.sequence != before, nil
+	g := *f
+	g.Sync = start
+	l.run.Samples = l.sampler.Push(l.run.Samples, &g, shift)
+	m.pace(l, track == m.lead, &g, at)
+	return m.news != before, nil
 }
 
-// begin starts a new initialisation segment when the tracks are known well
-// enough; until then frames are not sent.
+// begin starts new initialisation segments when the tracks are known well enough;
+// until then frames are not sent.
 func (m *muxer) begin(track int, f *media.Frame) (ok bool, err error) {
 	if !m.lanes[track].picture() && !m.anyActive() {
 		if !m.waiting {
@@ -136,68 +214,89 @@ func (m *muxer) begin(track int, f *media.Frame) (ok bool, err error) {
 			}
 		}
 	}
-	var formats []media.Format
-	var lanes []int
-	for i := range m.lanes {
-		l := &m.lanes[i]
-		if i != track && !l.active && l.picture() || !fmp4.Ready(l.format) {
-			continue // a picture joins with its own first frame
-		}
-		formats, lanes = append(formats, l.format), append(lanes, i)
-	}
-	if len(lanes) == 0 || !fmp4.Ready(m.lanes[track].format) {
+	if !fmp4.Ready(m.lanes[track].format) {
 		return false, nil
 	}
-	init, err := fmp4.Init(formats)
-	if err != nil {
-		return false, fmt.Errorf("describe tracks: %w", err)
-	}
 	m.flush()
-	m.discontinuity = len(m.inits) > 0
-	m.inits = append(m.inits, init)
-	for i := range m.lanes {
-		m.lanes[i].active = false
+	for n, o := range m.outs {
+		if err := m.describe(o, n == m.lanes[track].out, track); err != nil {
+			return false, err
+		}
 	}
-	m.lead = lanes[0]
-	for n, i := range lanes {
+	m.lead = -1
+	for i := range m.lanes {
 		l := &m.lanes[i]
-		l.active, l.sampler = true, fmp4.NewSampler(l.format)
-		l.run = fmp4.Run{Track: n + 1}
-		if l.picture() {
+		if l.active && (m.lead < 0 || l.picture()) {
 			m.lead = i
 		}
 	}
 	return true, nil
 }
 
-func (m *muxer) anyActive() bool {
-	for i := range m.lanes {
-		if m.lanes[i].active {
-			return true
+// describe makes an output's next initialisation segment when track, which is one of
+// its, needs it, or when one of its tracks has become known.
+func (m *muxer) describe(o *output, anew bool, track int) error {
+	var formats []media.Format
+	var shape []media.Codec
+	var in []int
+	for _, i := range o.lanes {
+		l := &m.lanes[i]
+		if i != track && !l.active && l.picture() || !fmp4.Ready(l.format) {
+			continue // a picture joins with its own first frame
 		}
+		anew = anew || !l.active
+		formats, shape, in = append(formats, l.format), append(shape, l.format.Codec), append(in, i)
 	}
-	return false
+	if !anew || len(in) == 0 {
+		return nil
+	}
+	init, err := fmp4.Init(formats)
+	if err != nil {
+		return fmt.Errorf("describe tracks: %w", err)
+	}
+	// RFC 8216 4.3.2.3: a discontinuity where the number or the types of tracks
+	// change. New parameters of the same tracks only need their new description,
+	// and times go on: players then stay aligned over all playlists.
+	n := len(o.inits)
+	o.discontinuity = o.discontinuity || n > 0 && !slices.Equal(shape, o.shape)
+	o.shape = shape
+	if n == 0 || !bytes.Equal(init, o.inits[n-1]) {
+		o.inits = append(o.inits, init)
+	}
+	for _, i := range o.lanes {
+		m.lanes[i].active = false
+	}
+	for n, i := range in {
+		l := &m.lanes[i]
+		l.active, l.sampler = true, fmp4.NewSampler(l.format)
+		l.run = fmp4.Run{Track: n + 1}
+	}
+	return nil
+}
+
+func (m *muxer) anyActive() bool {
+	return slices.ContainsFunc(m.lanes, func(l lane) bool { return l.active })
 }
 
 // pace ends the part, and the segment, when frame f at mapped time at does not belong to them.
-func (m *muxer) pace(l *muxLane, lead bool, f *media.Frame, at media.Time) {
-	if m.open == nil {
-		if !lead {
-			return
+func (m *muxer) pace(l *lane, lead bool, f *media.Frame, at media.Time) {
+	main := m.outs[0]
+	if main.open == nil {
+		if lead {
+			m.start(f, at)
 		}
-		m.start(at, f.Arrival)
 		return
 	}
-	whole, in := at.Sub(m.segmentStart), at.Sub(m.partStart)
+	whole, in := at.Sub(main.segmentStart), at.Sub(main.partStart)
 	least := minSegment
 	if !l.picture() {
 		least = minSound
 	}
 	switch {
-	case lead && f.Sync && whole >= least-frameRound, whole >= maxSegment, m.segmentBytes > maxSegmentBytes:
+	case lead && f.Sync && whole >= least-frameRound, whole >= maxSegment, main.bytes > maxSegmentBytes:
 		m.cut(at)
 		m.finish()
-		m.start(at, f.Arrival)
+		m.start(f, at)
 	case lead && l.picture() && f.Sync && in > 0,
 		lead && in+time.Duration(m.time.step) > partTarget+frameRound,
 		in > partTarget+slack:
@@ -205,71 +304,31 @@ func (m *muxer) pace(l *muxLane, lead bool, f *media.Frame, at media.Time) {
 	}
 }
 
-// start opens a segment at a mapped time.
-func (m *muxer) start(at media.Time, arrival int64) {
-	m.partStart, m.segmentStart, m.asked = at, at, at
-	m.segmentBytes = 0
-	m.open = &segment{
-		number: m.first, init: len(m.inits) - 1,
-		discontinuity: m.discontinuity, wall: m.wall(arrival),
+// start opens the segments that begin with frame f at a mapped time.
+func (m *muxer) start(f *media.Frame, at media.Time) {
+	m.asked = at
+	m.serial++
+	wall := m.time.line.date(f.DTS, m.wall(f.Arrival))
+	for _, o := range m.outs {
+		if len(o.inits) > 0 {
+			o.start(at, m.serial, wall)
+		}
 	}
-	m.discontinuity = false
 }
 
-// cut ends the part at a mapped time.
+// cut ends the parts at a mapped time.
 func (m *muxer) cut(at media.Time) {
-	if m.open == nil {
-		return
-	}
-	var runs []fmp4.Run
-	size := 0
-	independent := false
-	for i := range m.lanes {
-		l := &m.lanes[i]
-		if !l.active || len(l.run.Samples) == 0 {
-			continue
-		}
-		independent = independent || i == m.lead && l.run.Samples[0].Sync
-		runs = append(runs, l.run)
-		for j := range l.run.Samples {
-			size += l.run.Samples[j].Size + 64
+	for _, o := range m.outs {
+		if o.cut(m.lanes, at, m.lead) {
+			m.news++
 		}
 	}
-	if len(runs) == 0 || at <= m.partStart {
-		return
-	}
-	m.sequence++
-	p := part{
-		duration: at.Sub(m.partStart), independent: independent,
-		data: fmp4.AppendFragment(make([]byte, 0, size+512), m.sequence, runs),
-	}
-	for i := range m.lanes {
-		m.lanes[i].run.Samples = m.lanes[i].run.Samples[:0]
-	}
-	if len(m.open.parts) == 0 {
-		m.win.segments = append(m.win.segments, m.open)
-		m.first++
-	}
-	m.open.parts = append(m.open.parts, p)
-	m.win.longestPart = max(m.win.longestPart, p.duration)
-	m.segmentBytes += len(p.data)
-	m.partStart = at
 }
 
-// finish ends the open segment.
 func (m *muxer) finish() {
-	s := m.open
-	m.open = nil
-	if s == nil || len(s.parts) == 0 {
-		return
+	for _, o := range m.outs {
+		o.finish()
 	}
-	s.complete = true
-	d := s.duration()
-	m.win.longestSegment = max(m.win.longestSegment, d)
-	if d >= minSegment/2 {
-		m.bandwidth = max(m.bandwidth, int(float64(8*m.segmentBytes)/d.Seconds()))
-	}
-	m.trim()
 }
 
 // flush ends everything that is open, because the next frame does not follow.
@@ -290,58 +349,49 @@ func (m *muxer) flush() {
 	m.finish()
 }
 
-// trim takes what is too old off the window.
-func (m *muxer) trim() {
-	var total time.Duration
-	for _, s := range m.win.segments {
-		total += s.duration()
-	}
-	for len(m.win.segments) > keepSegments {
-		old := m.win.segments[0]
-		if total -= old.duration(); total < keepTime {
-			return
-		}
-		m.late = append(m.late, old)
-		if len(m.late) > lateSegments {
-			m.late = m.late[1:]
-		}
-		m.win.segments = m.win.segments[1:]
-		if m.win.segments[0].discontinuity {
-			m.win.discontinuities++
-		}
-	}
-}
-
-// find returns a segment that is listed or was until lately.
-func (m *muxer) find(number uint64) *segment {
-	for _, list := range [][]*segment{m.win.segments, m.late} {
-		for _, s := range list {
-			if s.number == number {
-				return s
-			}
-		}
-	}
-	return nil
-}
-
 // wantKeyFrame reports, at most once a second, that the open segment is long for
-// want of a sync point.
+// want of a start.
 func (m *muxer) wantKeyFrame() bool {
-	if m.open == nil || m.lead < 0 || !m.lanes[m.lead].picture() {
+	if m.lead < 0 || !m.lanes[m.lead].picture() || m.outs[0].open == nil {
 		return false
 	}
-	now := m.time.end + m.time.offset
-	if now.Sub(m.segmentStart) < keyFrameAfter || now.Sub(m.asked) < keyFrameAgain {
+	now := m.time.place()
+	if now.Sub(m.outs[0].segmentStart) < keyFrameAfter || now.Sub(m.asked) < keyFrameAgain {
 		return false
 	}
 	m.asked = now
 	return true
 }
 
-// described returns the formats of what is sent now.
-func (m *muxer) described() []media.Format {
+// soundWait is how many segments the picture may have before a sound that gives
+// nothing is no longer waited for.
+const soundWait = 3
+
+// started reports whether a player can begin.
+func (m *muxer) started() bool {
+	for i, o := range m.outs {
+		switch {
+		case len(o.win.segments) > 0 && o.win.segments[0].complete:
+		case i == 0, len(m.outs[0].win.segments) <= soundWait:
+			return false
+		}
+	}
+	return len(m.outs) > 0
+}
+
+// lastEpoch returns the discontinuity number of the newest segment.
+func (m *muxer) lastEpoch() uint64 {
+	n := m.epoch
+	for _, o := range m.outs {
+		n = max(n, o.win.lastEpoch())
+	}
+	return n
+}
+
+// described returns the formats of what an output sends now.
+func (m *muxer) described(o *output) []media.Format {
 	var out []media.Format
-	for i := range m.lanes {
+	for _, i := range o.lanes {
 		if m.lanes[i].active {
 			out = append(out, m.lanes[i].format)
 		}

@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"tongxiang/internal/media"
-	"tongxiang/internal/playout/fmp4"
 )
 
 // part is one partial segment.
@@ -22,11 +19,21 @@ type part struct {
 // segment is one segment; the newest of a window may still be open.
 type segment struct {
 	number        uint64
+	serial        uint64    // the same in all outputs of a session
 	init          int       // which initialisation segment it needs
 	discontinuity bool      // differs from the one before in more than content
 	wall          time.Time // when its first frame reached us
 	parts         []part
 	complete      bool
+}
+
+// pieces returns the bytes of the segment.
+func (s *segment) pieces() [][]byte {
+	out := make([][]byte, len(s.parts))
+	for i := range s.parts {
+		out[i] = s.parts[i].data
+	}
+	return out
 }
 
 func (s *segment) duration() time.Duration {
@@ -39,7 +46,7 @@ func (s *segment) duration() time.Duration {
 
 // window is everything that a media playlist is made of.
 type window struct {
-	session         string // in front of every file name, so that caches never mix two sessions
+	session         string // in front of every file name, so that caches never mix two sessions or outputs
 	segments        []*segment
 	discontinuities uint64 // EXT-X-DISCONTINUITY-SEQUENCE: those that left the window
 	longestPart     time.Duration
@@ -56,6 +63,8 @@ func (w *window) partName(n uint64, p int) string {
 	return fmt.Sprintf("%s-%d.%d.mp4", w.session, n, p)
 }
 
+func (w *window) tsName(n uint64) string { return fmt.Sprintf("%s-%d.ts", w.session, n) }
+
 // partsShown is how far from the end parts are listed (draft-pantos-hls-rfc8216bis
 // 6.2.2: three target durations).
 func (w *window) partsShown() time.Duration { return 3 * w.target() }
@@ -70,7 +79,9 @@ func (w *window) partTarget() time.Duration { return max(partTarget, w.longestPa
 func playlist(w *window) string {
 	var b strings.Builder
 	pt := w.partTarget().Seconds()
-	b.WriteString("#EXTM3U\n#EXT-X-VERSION:9\n")
+	// Nothing in it needs a higher version: players without low latency pass over
+	// what they do not know (RFC 8216 6.3.1) and take the whole segments.
+	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n")
 	fmt.Fprintf(&b, "#EXT-X-TARGETDURATION:%d\n", int(math.Ceil(w.target().Seconds())))
 	fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%.3f\n", 3.3*pt)
 	fmt.Fprintf(&b, "#EXT-X-PART-INF:PART-TARGET=%.5f\n", pt)
@@ -121,6 +132,28 @@ func playlist(w *window) string {
 	return b.String()
 }
 
+// oldPlaylist returns the playlist of whole segments as transport streams, which is
+// all that the oldest boxes know (RFC 8216, version 3).
+func oldPlaylist(w *window) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:%d\n", int(math.Ceil(w.target().Seconds())))
+	first := true
+	for _, s := range w.segments {
+		if !s.complete {
+			break
+		}
+		if first {
+			fmt.Fprintf(&b, "#EXT-X-MEDIA-SEQUENCE:%d\n#EXT-X-DISCONTINUITY-SEQUENCE:%d\n", s.number, w.discontinuities)
+		} else if s.discontinuity {
+			b.WriteString("#EXT-X-DISCONTINUITY\n")
+		}
+		first = false
+		fmt.Fprintf(&b, "#EXT-X-PROGRAM-DATE-TIME:%s\n#EXTINF:%.5f,\n%s\n",
+			s.wall.UTC().Format("2006-01-02T15:04:05.000Z"), s.duration().Seconds(), w.tsName(s.number))
+	}
+	return b.String()
+}
+
 // next returns the segment and part that will be made next.
 func (w *window) next() (number uint64, part int) {
 	if len(w.segments) == 0 {
@@ -142,30 +175,23 @@ func (w *window) has(n uint64, p int) bool {
 	return p >= 0 && p < part
 }
 
-// master returns the multivariant playlist.
-func master(formats []media.Format, bandwidth int) string {
-	var codecs []string
-	resolution := ""
-	for _, f := range formats {
-		if c := fmp4.CodecString(f); c != "" {
-			codecs = append(codecs, c)
-		}
-		if f.Width > 0 && f.Height > 0 {
-			resolution = fmt.Sprintf(",RESOLUTION=%dx%d", f.Width, f.Height)
+// lastEpoch returns the discontinuity number of the newest segment.
+func (w *window) lastEpoch() uint64 {
+	n := w.discontinuities
+	for i, s := range w.segments {
+		if s.discontinuity && i > 0 {
+			n++
 		}
 	}
-	list := ""
-	if len(codecs) == len(formats) {
-		list = fmt.Sprintf(",CODECS=%q", strings.Join(codecs, ","))
-	}
-	return fmt.Sprintf("#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH=%d%s%s\n%s\n",
-		bandwidth, list, resolution, mediaFile)
+	return n
 }
 
 // file is what a requested name means.
 type file struct {
 	kind    fileKind
+	list    string // fileMedia: which
 	session string
+	out     string // of which output; empty: the first
 	init    int
 	number  uint64
 	part    int
@@ -174,16 +200,19 @@ type file struct {
 type fileKind uint8
 
 const (
-	fileMaster fileKind = iota + 1
-	fileMedia
+	fileMaster   fileKind = iota + 1
+	fileMedia             // a media playlist
+	fileOldMedia          // the one with transport streams
 	fileInit
 	fileSegment
 	filePart
+	fileTS
 )
 
 const (
-	masterFile = "index.m3u8"
-	mediaFile  = "live.m3u8"
+	masterFile   = "index.m3u8"
+	oldMediaFile = "ts.m3u8"
+	listSuffix   = ".m3u8"
 )
 
 // parseFile reads the last segment of a request's path.
@@ -191,19 +220,26 @@ func parseFile(name string) (file, bool) {
 	switch name {
 	case masterFile:
 		return file{kind: fileMaster}, true
-	case mediaFile:
-		return file{kind: fileMedia}, true
+	case oldMediaFile:
+		return file{kind: fileOldMedia}, true
 	}
-	base, ok := strings.CutSuffix(name, ".mp4")
-	if !ok {
-		return file{}, false
+	if list, ok := strings.CutSuffix(name, listSuffix); ok {
+		return file{kind: fileMedia, list: list}, list != ""
+	}
+	base, whole := strings.CutSuffix(name, ".ts")
+	if !whole {
+		var ok bool
+		if base, ok = strings.CutSuffix(name, ".mp4"); !ok {
+			return file{}, false
+		}
 	}
 	session, rest, ok := strings.Cut(base, "-")
+	session, out, _ := strings.Cut(session, ".")
 	if !ok || session == "" {
 		return file{}, false
 	}
-	f := file{session: session}
-	if n, isInit := strings.CutPrefix(rest, "init"); isInit {
+	f := file{session: session, out: out}
+	if n, isInit := strings.CutPrefix(rest, "init"); isInit && !whole {
 		i, err := strconv.ParseUint(n, 10, 31)
 		f.kind, f.init = fileInit, int(i)
 		return f, err == nil
@@ -214,6 +250,10 @@ func parseFile(name string) (file, bool) {
 		return file{}, false
 	}
 	f.kind, f.number = fileSegment, n
+	if whole {
+		f.kind = fileTS
+		return f, !isPart && out == ""
+	}
 	if isPart {
 		i, err := strconv.ParseUint(p, 10, 31)
 		f.kind, f.part = filePart, int(i)

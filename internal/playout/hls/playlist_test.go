@@ -34,7 +34,7 @@ func TestPlaylistText(t *testing.T) {
 		},
 	}
 	const want = `#EXTM3U
-#EXT-X-VERSION:9
+#EXT-X-VERSION:7
 #EXT-X-TARGETDURATION:1
 #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=0.990
 #EXT-X-PART-INF:PART-TARGET=0.30000
@@ -74,8 +74,12 @@ func TestNamesAreReadBackAsTheyWereMade(t *testing.T) {
 		w.initName(3):        {kind: fileInit, session: "m3x", init: 3},
 		w.segmentName(9):     {kind: fileSegment, session: "m3x", number: 9},
 		w.partName(1<<40, 2): {kind: filePart, session: "m3x", number: 1 << 40, part: 2},
+		w.tsName(9):          {kind: fileTS, session: "m3x", number: 9},
+		"m3x.audio2-7.1.mp4": {kind: filePart, session: "m3x", out: "audio2", number: 7, part: 1},
 		masterFile:           {kind: fileMaster},
-		mediaFile:            {kind: fileMedia},
+		oldMediaFile:         {kind: fileOldMedia},
+		"live.m3u8":          {kind: fileMedia, list: "live"},
+		"audio2.m3u8":        {kind: fileMedia, list: "audio2"},
 	} {
 		if got, ok := parseFile(name); !ok || got != want {
 			t.Errorf("%s: %+v %v, want %+v", name, got, ok, want)
@@ -100,27 +104,74 @@ func TestTimelineHasNoHoles(t *testing.T) {
 		{"a short pause stays", []float64{100, 100.04, 100.44}, 0, 10.44, 100.40, 10.40},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var line timeline
+			f := follower{line: new(timeline)}
 			gaps := 0
 			var end media.Time
 			for _, v := range c.lead {
-				if line.lead(s(v)) {
+				if f.lead(s(v), time.Unix(0, 0)) {
 					gaps++
 				}
-				end = s(v) + line.shift(s(v))
+				end = s(v) + f.line.shift(s(v))
 			}
 			if gaps != c.gaps || (end-s(c.end)).Sub(0).Abs() > time.Microsecond {
 				t.Errorf("%d gaps, end at %v", gaps, end.Sub(0))
 			}
-			if at := s(c.other) + line.shift(s(c.other)); (at - s(c.at)).Sub(0).Abs() > time.Microsecond {
+			if at := s(c.other) + f.line.shift(s(c.other)); (at - s(c.at)).Sub(0).Abs() > time.Microsecond {
 				t.Errorf("the other track's frame is at %v, want %v", at.Sub(0), c.at)
 			}
 		})
 	}
 }
 
+func TestRenditionsOfAStreamShareItsTimeline(t *testing.T) {
+	s := func(v float64) media.Time { return media.Time(v * float64(time.Second)) }
+	wall := func(v float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(v * float64(time.Second))) }
+	line := new(timeline)
+	full, low := &follower{line: line}, &follower{line: line}
+	lead := func(f *follower, at float64) media.Time {
+		f.lead(s(at), wall(at))
+		return s(at) + line.shift(s(at))
+	}
+	lead(full, 100)
+	lead(full, 100.04)
+	if at := lead(low, 100.04); at != s(10.04) {
+		t.Errorf("the second session is at %v", at.Sub(0))
+	}
+	// The source is away for half a minute: both take it out, once.
+	for _, at := range []float64{100.08, 130.08, 130.12} {
+		lead(full, at)
+	}
+	if at := lead(low, 100.08); at != s(10.08) {
+		t.Errorf("before the hole the second session is at %v", at.Sub(0))
+	}
+	if at := lead(low, 130.12); (at - s(10.16)).Sub(0).Abs() > time.Microsecond {
+		t.Errorf("behind the hole the second session is at %v", at.Sub(0))
+	}
+	// The transcoder is away while the source goes on: the place is the source's.
+	for at := 130.16; at < 136; at += 0.04 {
+		lead(full, at)
+	}
+	if at := lead(low, 135.12); (at - s(15.16)).Sub(0).Abs() > time.Microsecond {
+		t.Errorf("after its own hole the second session is at %v", at.Sub(0))
+	}
+	for _, at := range []float64{100.04, 130.12, 135.12} {
+		if d := line.date(s(at), wall(at)).Sub(wall(at)).Abs(); d > time.Millisecond {
+			t.Errorf("the date of %v is off by %v", at, d)
+		}
+	}
+	if d := line.date(s(135.12), wall(145.12)).Sub(wall(135.12)); d != slew {
+		t.Errorf("one late frame moves the date by %v, want %v", d, slew)
+	}
+	for range 3 * maxSpans {
+		line.hole(s(200), s(300), wall(300))
+	}
+	if len(line.spans) > maxSpans {
+		t.Errorf("%d spans are kept", len(line.spans))
+	}
+}
+
 func FuzzParseFile(f *testing.F) {
-	for _, s := range []string{masterFile, mediaFile, "s-1.mp4", "s-1.2.mp4", "s-init0.mp4", "-1.mp4", "s-1..mp4", "s-99999999999999999999.mp4"} {
+	for _, s := range []string{masterFile, oldMediaFile, "live.m3u8", "s-1.ts", "s.audio2-1.2.mp4", "s-1.mp4", "s-1.2.mp4", "s-init0.mp4", "-1.mp4", "s-1..mp4", "s-99999999999999999999.mp4"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -157,9 +208,22 @@ func TestDiscontinuityNumbersStaySmallAndRiseOverSessions(t *testing.T) {
 		}
 	}
 	s := New(Config{}, nil, media.NewClock(), slog.New(slog.DiscardHandler))
-	x := newSession(s, "channels/a", 7)
-	x.mux.win.segments = []*segment{{discontinuity: false}, {discontinuity: true}}
+	s.epoch = 7
+	line := s.enter("channels/a")
+	x := newSession(s, "channels/a", line)
+	x.mux.tracks([]track{{"video", media.Format{Codec: media.H264}}})
+	x.mux.outs[0].win.segments = []*segment{{discontinuity: false}, {discontinuity: true}}
 	if n := x.lastEpoch(); n != 8 {
 		t.Errorf("the newest segment has %d, want 8", n)
+	}
+	if low := s.enter("channels/a/hls-350"); low != line {
+		t.Error("a rendition has a timeline of its own")
+	}
+	if programme := s.enter("meetings/m/programme/hls"); programme != s.lines["meetings/m/programme"] || programme.epoch != 8 {
+		t.Errorf("another stream begins with %d", programme.epoch)
+	}
+	s.leave("channels/a", line, x.lastEpoch())
+	if s.leave("channels/a/hls-350", line, 7); len(s.lines) != 1 || s.epoch != 9 {
+		t.Errorf("%d timelines are left, the next number is %d", len(s.lines), s.epoch)
 	}
 }

@@ -38,6 +38,9 @@ type Config struct {
 	// whose codecs browsers can play. It is asked again when tracks change.
 	// Nil: the stream itself.
 	Resolve func(ctx context.Context, name stream.Name) (stream.Name, error)
+	// Low returns the low-rate renditions that may be offered beside a stream, the
+	// highest first. Nil: none.
+	Low func(name stream.Name) []Low
 	// StartTimeout is how long the first request waits for a source; 0: 8 s.
 	StartTimeout time.Duration
 }
@@ -97,7 +100,8 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[stream.Name]*session
-	epoch    uint64 // the discontinuity number of the next session's first segment
+	lines    map[stream.Name]*timeline // of the streams that have sessions
+	epoch    uint64                    // the discontinuity number of the next timeline's first segment
 }
 
 // New returns a server for the streams of hub.
@@ -111,7 +115,7 @@ func New(cfg Config, hub *stream.Hub, clock media.Clock, log *slog.Logger) *Serv
 	ctx, stop := context.WithCancel(context.Background())
 	return &Server{
 		cfg: cfg, hub: hub, clock: clock, log: log, ctx: ctx, stop: stop,
-		sessions: make(map[stream.Name]*session), epoch: firstEpoch(time.Now()),
+		sessions: make(map[stream.Name]*session), lines: make(map[stream.Name]*timeline), epoch: firstEpoch(time.Now()),
 	}
 }
 
@@ -144,8 +148,8 @@ func (s *Server) session(name stream.Name, create bool) (*session, error) {
 	if len(s.sessions) >= maxSessions {
 		return nil, errBusy
 	}
-	x := newSession(s, name, s.epoch)
-	s.epoch++
+	line := s.enter(name)
+	x := newSession(s, name, line)
 	ctx, cancel := context.WithCancel(s.ctx)
 	x.cancel = cancel
 	s.sessions[name] = x
@@ -155,12 +159,45 @@ func (s *Server) session(name stream.Name, create bool) (*session, error) {
 		err := x.run(ctx)
 		s.mu.Lock()
 		delete(s.sessions, name)
-		s.epoch = max(s.epoch, x.lastEpoch()+1)
+		s.leave(name, line, x.lastEpoch())
 		s.mu.Unlock()
 		x.end(err)
 		s.log.Info("hls session ended", "stream", name, "err", err, "drops", x.drops.Snapshot())
 	})
 	return x, nil
+}
+
+// family returns the stream of which a name is, or has, a rendition.
+func family(name stream.Name) stream.Name {
+	segs := name.Segments()
+	n := 2
+	if segs[0] == "meetings" {
+		n = 3
+	}
+	return stream.Name(strings.Join(segs[:min(n, len(segs))], "/"))
+}
+
+// enter returns the timeline of a stream for one more session. The caller holds mu.
+func (s *Server) enter(name stream.Name) *timeline {
+	of := family(name)
+	line := s.lines[of]
+	if line == nil {
+		line = &timeline{epoch: s.epoch}
+		s.epoch++
+		s.lines[of] = line
+	}
+	line.users++
+	return line
+}
+
+// leave undoes enter; epoch is the discontinuity number that the session came to.
+// While a timeline goes on so do its numbers: its times continue. The caller holds mu.
+func (s *Server) leave(name stream.Name, line *timeline, epoch uint64) {
+	line.epoch = max(line.epoch, epoch)
+	s.epoch = max(s.epoch, epoch+1)
+	if line.users--; line.users == 0 {
+		delete(s.lines, family(name))
+	}
 }
 
 // ServeHTTP answers GET {prefix}{stream…}/{file}.
@@ -191,7 +228,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := s.cfg.Authorize(r, name); err != nil {
 		return err
 	}
-	x, err := s.session(name, f.kind == fileMaster || f.kind == fileMedia)
+	x, err := s.session(name, f.kind == fileMaster || f.kind == fileMedia || f.kind == fileOldMedia)
 	if err != nil {
 		return err
 	}
@@ -200,7 +237,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	case fileMaster:
 		return x.serveMaster(w, r)
 	case fileMedia:
-		return x.serveMedia(w, r)
+		return x.serveMedia(w, r, f.list)
+	case fileOldMedia:
+		return x.serveOldMedia(w, r)
+	case fileTS:
+		return x.serveOld(w, r, f)
 	case fileInit, fileSegment, filePart:
 	}
 	return x.serveFile(w, r, f)
@@ -217,7 +258,7 @@ func (x *session) await(ctx context.Context, d time.Duration, ready func() bool)
 		return nil
 	case errors.As(err, &coded):
 		return coded
-	case errors.Is(err, errIdle), errors.Is(err, context.Canceled):
+	case errors.Is(err, errIdle), errors.Is(err, errLayout), errors.Is(err, context.Canceled):
 		return errNotFound.Because(err)
 	case !errors.Is(err, errTimeout):
 		return err
@@ -234,13 +275,17 @@ func (x *session) serveMaster(w http.ResponseWriter, r *http.Request) error {
 	if err := x.await(r.Context(), x.server.cfg.StartTimeout, x.started); err != nil {
 		return err
 	}
+	var low []Low
+	if x.server.cfg.Low != nil {
+		low = x.server.cfg.Low(x.name)
+	}
 	x.mu.RLock()
-	text := master(x.mux.described(), max(x.mux.bandwidth, 64_000))
+	text := x.mux.master(low)
 	x.mu.RUnlock()
-	return sendPlaylist(w, r, text)
+	return newListing(text).send(w, r)
 }
 
-func (x *session) serveMedia(w http.ResponseWriter, r *http.Request) error {
+func (x *session) serveMedia(w http.ResponseWriter, r *http.Request, name string) error {
 	number, part, block, err := parseDirectives(r.URL.Query())
 	if err != nil {
 		return errBadQuery.Because(err)
@@ -248,66 +293,85 @@ func (x *session) serveMedia(w http.ResponseWriter, r *http.Request) error {
 	if err := x.await(r.Context(), x.server.cfg.StartTimeout, x.started); err != nil {
 		return err
 	}
-	if block {
-		x.mu.RLock()
-		next, _ := x.mux.win.next()
-		patience := 3 * x.mux.win.target()
+	x.mu.RLock()
+	out := x.mux.find(name)
+	if out == nil {
 		x.mu.RUnlock()
+		return errNotFound
+	}
+	next, _ := out.win.next()
+	patience := 3 * out.win.target()
+	x.mu.RUnlock()
+	if block {
 		if number > next+2 {
 			return errBadQuery
 		}
 		// A source that pauses is not the player's fault: it gets the list as it is.
-		err := x.await(r.Context(), patience, func() bool { return x.mux.win.has(number, part) })
+		err := x.await(r.Context(), patience, func() bool { return out.win.has(number, part) })
 		if err != nil && !errors.Is(err, errTimeout) {
 			return err
 		}
 	}
-	x.mu.RLock()
-	text := x.text
-	x.mu.RUnlock()
-	return sendPlaylist(w, r, text)
+	return x.listing(out).send(w, r)
 }
 
-func sendPlaylist(w http.ResponseWriter, r *http.Request, text string) error {
-	h := w.Header()
-	h.Set("Content-Type", "application/vnd.apple.mpegurl")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	if r.Method == http.MethodHead {
-		return nil
+// listing returns a media playlist as it is now, made once for all who ask for it.
+func (x *session) listing(o *output) *listing {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	l := x.lists[o]
+	if l == nil { // the output is being replaced
+		return newListing(playlist(&o.win))
 	}
-	// The connection may be gone; there is nobody left to tell.
-	_, _ = w.Write([]byte(text))
-	return nil
+	l.once.Do(func() { l.text = []byte(playlist(&o.win)) })
+	return l
 }
 
 func (x *session) serveFile(w http.ResponseWriter, r *http.Request, f file) error {
-	x.mu.RLock()
-	patience := 3 * x.mux.win.target()
-	foreign := f.session != x.mux.win.session
-	next, _ := x.mux.win.next()
-	x.mu.RUnlock()
-	if foreign || f.number > next+1 {
+	out, patience, ok := x.output(f)
+	if !ok {
 		return errNotFound
 	}
 	switch f.kind {
 	case filePart:
 		// The hinted part is asked for before it exists.
-		if err := x.await(r.Context(), patience, func() bool { return x.mux.win.has(f.number, f.part) }); err != nil {
+		if err := x.await(r.Context(), patience, func() bool { return out.win.has(f.number, f.part) }); err != nil {
 			return errNotFound.Because(err)
 		}
 	case fileSegment:
-		if err := x.await(r.Context(), patience, func() bool { return x.mux.win.has(f.number, -1) }); err != nil {
+		if err := x.await(r.Context(), patience, func() bool { return out.win.has(f.number, -1) }); err != nil {
 			return errNotFound.Because(err)
 		}
-	case fileMaster, fileMedia, fileInit:
+	case fileMaster, fileMedia, fileOldMedia, fileTS, fileInit:
 	}
-	pieces := x.pieces(f)
+	pieces := x.pieces(out, f)
 	if len(pieces) == 0 {
 		return errNotFound
 	}
+	return sendFile(w, r, "video/mp4", pieces)
+}
+
+// output finds the output of which a file is, and how long to wait for what it does
+// not have yet; ok is false when it will not have it soon.
+func (x *session) output(f file) (o *output, patience time.Duration, ok bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if f.session != x.mux.session || len(x.mux.outs) == 0 {
+		return nil, 0, false
+	}
+	o = x.mux.outs[0]
+	if f.out != "" {
+		if o = x.mux.find(f.out); o == nil {
+			return nil, 0, false
+		}
+	}
+	next, _ := o.win.next()
+	return o, 3 * o.win.target(), f.number <= next+1
+}
+
+func sendFile(w http.ResponseWriter, r *http.Request, kind string, pieces [][]byte) error {
 	h := w.Header()
-	h.Set("Content-Type", "video/mp4")
+	h.Set("Content-Type", kind)
 	// Names are never used twice, so what has one never changes. Private: who
 	// may watch is decided per request.
 	h.Set("Cache-Control", "private, max-age=120, immutable")
@@ -332,16 +396,16 @@ func (x *session) serveFile(w http.ResponseWriter, r *http.Request, f file) erro
 }
 
 // pieces returns the bytes of a file; empty when it is not there.
-func (x *session) pieces(f file) [][]byte {
+func (x *session) pieces(o *output, f file) [][]byte {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if f.kind == fileInit {
-		if f.init < len(x.mux.inits) {
-			return [][]byte{x.mux.inits[f.init]}
+		if f.init < len(o.inits) && o.inits[f.init] != nil {
+			return [][]byte{o.inits[f.init]}
 		}
 		return nil
 	}
-	s := x.mux.find(f.number)
+	s := o.find(f.number)
 	if s == nil {
 		return nil
 	}
@@ -351,9 +415,5 @@ func (x *session) pieces(f file) [][]byte {
 		}
 		return nil
 	}
-	out := make([][]byte, len(s.parts))
-	for i := range s.parts {
-		out[i] = s.parts[i].data
-	}
-	return out
+	return s.pieces()
 }

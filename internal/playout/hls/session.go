@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tongxiang/internal/media"
 	"tongxiang/internal/playout/feed"
 	"tongxiang/internal/stream"
 )
@@ -26,11 +25,13 @@ type session struct {
 
 	mu      sync.RWMutex
 	mux     *muxer
-	text    string        // the media playlist as of the last change
-	changed chan struct{} // closed when a part is finished
-	err     error         // why the session ended or cannot begin
-	live    bool          // the source was published when last looked
-	caught  bool          // what the rings held has been segmented
+	lists   map[*output]*listing // made anew with each change
+	changed chan struct{}        // closed when a part is finished
+	err     error                // why the session ended or cannot begin
+	live    bool                 // the source was published when last looked
+	caught  bool                 // what the rings held has been segmented
+
+	old oldSegments // has a lock of its own
 }
 
 // firstEpoch returns where a server's discontinuity numbers begin: with a number that
@@ -41,14 +42,14 @@ func firstEpoch(now time.Time) uint64 {
 	return uint64(now.Unix()/step) % span
 }
 
-func newSession(s *Server, name stream.Name, epoch uint64) *session {
+func newSession(s *Server, name stream.Name, line *timeline) *session {
 	now := time.Now()
 	// Numbers rise by at most one a second, so those of a later session, even
 	// of a restarted server, are above all that a player has seen.
 	first := uint64(max(now.Sub(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))/time.Second, 0))
 	x := &session{
 		server: s, name: name, ended: make(chan struct{}), changed: make(chan struct{}),
-		mux: newMuxer(strconv.FormatInt(now.UnixMilli(), 36), first, epoch, s.clock.Wall),
+		mux: newMuxer(strconv.FormatInt(now.UnixMilli(), 36), first, line.epoch, line, s.clock.Wall),
 	}
 	x.touch()
 	return x
@@ -58,19 +59,21 @@ func newSession(s *Server, name stream.Name, epoch uint64) *session {
 func (x *session) lastEpoch() uint64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	n := x.mux.win.discontinuities
-	for _, seg := range x.mux.win.segments {
-		if seg.discontinuity {
-			n++
-		}
-	}
-	return n
+	return x.mux.lastEpoch()
 }
 
 func (x *session) touch() { x.asked.Store(x.server.clock.Now()) }
 
-// errMoved says that another rendition of the stream is to be followed.
-var errMoved = errors.New("tracks need another rendition")
+var (
+	// errMoved says that another rendition of the stream is to be followed.
+	errMoved = errors.New("tracks need another rendition")
+	// errLayout ends a session whose playlists are no longer those that the
+	// stream needs: players begin anew with the multivariant playlist.
+	errLayout = errors.New("the stream has other sounds now")
+)
+
+// maxSounds bounds the sounds of a stream that players may choose from.
+const maxSounds = 8
 
 // run segments the stream until ctx ends or nobody asks any more.
 func (x *session) run(ctx context.Context) error {
@@ -87,7 +90,9 @@ func (x *session) run(ctx context.Context) error {
 
 // follow segments one rendition.
 func (x *session) follow(ctx context.Context, name stream.Name) error {
-	f := feed.Open(x.server.hub, name, feed.Options{Accept: Playable, From: stream.AtOldest, Drops: &x.drops})
+	f := feed.Open(x.server.hub, name, feed.Options{
+		Accept: Playable, Sounds: maxSounds, From: stream.AtOldest, Drops: &x.drops,
+	})
 	defer f.Close()
 	began := time.Now()
 	for {
@@ -115,7 +120,9 @@ func (x *session) follow(ctx context.Context, name stream.Name) error {
 			if err := x.moved(ctx, name); err != nil {
 				return err
 			}
-			x.tracks(f.Tracks())
+			if !x.tracks(f.Tracks()) {
+				return errLayout
+			}
 		default:
 			ask, err := x.push(e)
 			if err != nil {
@@ -166,15 +173,16 @@ func (x *session) seen(live bool) {
 	x.live = live
 }
 
-func (x *session) tracks(tracks []feed.Track) {
-	formats := make([]media.Format, len(tracks))
+func (x *session) tracks(tracks []feed.Track) (ok bool) {
+	list := make([]track, len(tracks))
 	for i, t := range tracks {
-		formats[i] = t.Format
+		list[i] = track{string(t.Label), t.Format}
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.mux.tracks(formats)
+	ok = x.mux.tracks(list)
 	x.publish()
+	return ok
 }
 
 func (x *session) push(e feed.Event) (askKeyFrame bool, err error) {
@@ -189,7 +197,10 @@ func (x *session) push(e feed.Event) (askKeyFrame bool, err error) {
 
 // publish shows the window to those who wait. The caller holds mu.
 func (x *session) publish() {
-	x.text = playlist(&x.mux.win)
+	x.lists = make(map[*output]*listing, len(x.mux.outs))
+	for _, o := range x.mux.outs {
+		x.lists[o] = new(listing)
+	}
 	close(x.changed)
 	x.changed = make(chan struct{})
 }
@@ -225,6 +236,4 @@ func (x *session) wait(ctx context.Context, ready func() bool) error {
 }
 
 // started reports whether a player can begin. The caller holds mu.
-func (x *session) started() bool {
-	return x.caught && len(x.mux.win.segments) > 0 && x.mux.win.segments[0].complete
-}
+func (x *session) started() bool { return x.caught && x.mux.started() }

@@ -208,10 +208,14 @@ func (c Clip) Shift(by time.Duration, gap bool) Clip {
 // Infos returns the clip's tracks for a publisher of frames.
 func (c Clip) Infos() []stream.TrackInfo {
 	var infos []stream.TrackInfo
+	sounds := 0
 	for _, f := range c.Formats {
 		label := stream.LabelVideo
 		if f.Codec.Kind() == media.Audio {
 			label = stream.LabelAudio
+			if sounds++; sounds > 1 {
+				label += stream.Label(strconv.Itoa(sounds))
+			}
 		}
 		infos = append(infos, stream.TrackInfo{Label: label, Form: stream.Frames, Format: f})
 	}

@@ -10,6 +10,8 @@ export interface Channel {
   readonly playable: boolean
   /** Why it is not live or not playable, in words; empty otherwise. */
   readonly reason: string
+  /** Of its sounds, ISO 639-2; empty where the source does not say. */
+  readonly languages: readonly string[]
 }
 
 /** The channel after (step 1) or before (step −1) the one that plays, round the end of the list. */

@@ -94,6 +94,9 @@ export function combine(channels: unknown, meetings: unknown, language: Language
       live: state === '' || state === 'live',
       playable: row['playable'] !== 'unplayable' && row['playable'] !== false,
       reason: reasonText(row['reason'], language),
+      languages: rows(row['tracks'], 'tracks')
+        .filter((track) => track['kind'] === 'audio')
+        .map((track) => text(track['language'])),
     }
   })
   const on = rows(meetings, 'meetings').filter((row) => Number(row['live']) > 0 || row['live'] === true)
@@ -106,6 +109,7 @@ export function combine(channels: unknown, meetings: unknown, language: Language
       live: true,
       playable: true,
       reason: '',
+      languages: [],
     }
   })
   return [...listed, ...programmes].filter((c) => c.stream !== 'channels/')

@@ -1,6 +1,7 @@
 /** What a key of a keyboard or a remote control asks for. */
 export type Command =
   | { kind: 'up' | 'down' | 'channelUp' | 'channelDown' | 'louder' | 'quieter' | 'ok' | 'back' | 'any' }
+  | { kind: 'quality' | 'sound' }
   | { kind: 'digit'; digit: number }
 
 type Named = Exclude<Command['kind'], 'digit'>
@@ -25,10 +26,16 @@ const named = new Map<string, Named>([
   ['GoBack', 'back'],
   ['BrowserBack', 'back'],
   ['Backspace', 'back'],
+  // The coloured keys of a remote control, and letters of a keyboard.
+  ['ColorF0Red', 'quality'],
+  ['ColorF1Green', 'sound'],
+  ['MediaAudioTrack', 'sound'],
+  ['q', 'quality'],
+  ['l', 'sound'],
 ])
 
 /** Translates KeyboardEvent.key. Every other key is `any`: it still unlocks the sound. */
 export function command(key: string): Command {
   if (/^[0-9]$/.test(key)) return { kind: 'digit', digit: Number(key) }
-  return { kind: named.get(key) ?? 'any' }
+  return { kind: named.get(key) ?? named.get(key.toLowerCase()) ?? 'any' }
 }

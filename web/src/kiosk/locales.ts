@@ -1,3 +1,4 @@
+import type { Quality } from './quality'
 import type { Sentence } from './screen'
 
 export type Language = 'zh-CN' | 'en'
@@ -13,6 +14,10 @@ export interface Words {
   readonly notLive: string
   readonly noSuchChannel: string
   readonly help: string
+  readonly quality: string
+  readonly qualities: Readonly<Record<Quality, string>>
+  readonly sound: string
+  readonly oneSound: string
 }
 
 const zh: Words = {
@@ -32,6 +37,10 @@ const zh: Words = {
   notLive: '无信号',
   noSuchChannel: '没有这个频道',
   help: '↑ ↓ 选择　确认键 收看　返回键 关闭',
+  quality: '画质（红键 Q）',
+  qualities: { auto: '自动', '800': '标清', '350': '流畅' },
+  sound: '伴音（绿键 L）',
+  oneSound: '只有一种伴音',
 }
 
 const en: Words = {
@@ -51,6 +60,10 @@ const en: Words = {
   notLive: 'No signal',
   noSuchChannel: 'No such channel',
   help: '↑ ↓ choose · Enter watch · Back close',
+  quality: 'Quality (red key, Q)',
+  qualities: { auto: 'Automatic', '800': 'Standard', '350': 'Smooth' },
+  sound: 'Sound (green key, L)',
+  oneSound: 'There is only one sound',
 }
 
 /** The words of a language. */

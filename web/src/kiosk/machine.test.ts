@@ -10,6 +10,7 @@ const channel = (number: number, over: Partial<Channel> = {}): Channel => ({
   live: true,
   playable: true,
   reason: '',
+  languages: [],
   ...over,
 })
 const three = [channel(1), channel(2), channel(3)]
@@ -39,7 +40,7 @@ class Script {
   tick(position: number, frames: number | null = null): this {
     return this.on({ kind: 'tick', position, frames })
   }
-  key(kind: 'up' | 'down' | 'louder' | 'quieter' | 'ok' | 'back' | 'any'): this {
+  key(kind: 'up' | 'down' | 'louder' | 'quieter' | 'ok' | 'back' | 'any' | 'quality' | 'sound'): this {
     return this.on({ kind: 'command', command: { kind } })
   }
   digit(digit: number): this {
@@ -286,5 +287,65 @@ describe('remote control', () => {
     expect(s.key('any').actions).toEqual([{ do: 'unmute' }])
     expect(s.screen().silenced).toBe(false)
     expect(s.key('any').actions).toEqual([])
+  })
+})
+
+describe('quality and sound', () => {
+  const sounds = [
+    { key: 'zh', name: '普通话' },
+    { key: 'bo', name: '藏语' },
+  ]
+  const offered = (s: Script, heard = 0): Script =>
+    s.on({ kind: 'sounds', session: s.state.session, sounds, heard })
+
+  it('goes round automatic, standard and smooth, remembers and opens anew', () => {
+    const s = watching()
+    const seen: string[] = []
+    for (let i = 0; i < 3; i++) {
+      s.key('quality')
+      seen.push(s.state.quality)
+      expect(s.actions[0]).toEqual({ do: 'quality', quality: s.state.quality })
+      expect(s.opened()).toBe('channels/c1')
+      expect(s.screen().choice).toEqual({ of: 'quality', quality: s.state.quality })
+    }
+    expect(seen).toEqual(['800', '350', 'auto'])
+    s.wait(limits.choice)
+    expect(s.screen().choice).toBeNull()
+  })
+  it('keeps the picture while the quality changes', () => {
+    const s = watching().key('quality')
+    expect(s.screen().frozen).toBe(true)
+    expect(s.screen().slate).toBeNull()
+  })
+  it('changes the sound without a new player', () => {
+    const s = offered(watching()).key('sound')
+    expect(s.actions).toEqual([{ do: 'hear', index: 1, key: 'bo' }])
+    expect(s.screen().choice).toEqual({ of: 'sound', sound: sounds[1] })
+    expect(s.key('sound').actions).toEqual([{ do: 'hear', index: 0, key: 'zh' }])
+  })
+  it('says that there is only one sound', () => {
+    const s = watching().key('sound')
+    expect([s.actions, s.screen().choice]).toEqual([[], { of: 'sound', sound: null }])
+  })
+  it('hears on the next channel what was chosen on this one', () => {
+    const s = offered(watching()).key('sound').key('up')
+    expect(s.state.sounds).toEqual([])
+    offered(s)
+    expect(s.actions).toEqual([{ do: 'hear', index: 1, key: 'bo' }])
+    expect(offered(s, 1).actions).toEqual([])
+  })
+  it('ignores the sounds of an older player', () => {
+    const s = watching()
+    const old = s.state.session
+    s.key('up').on({ kind: 'sounds', session: old, sounds, heard: 0 })
+    expect(s.state.sounds).toEqual([])
+  })
+  it('shows the button for the sound only where there is a choice', () => {
+    const s = watching().key('ok')
+    expect(s.screen().list?.sound).toBeNull()
+    expect(offered(s).screen().list?.sound).toEqual(sounds[0])
+  })
+  it('opens anew for a player that cannot change its sound', () => {
+    expect(watching().on({ kind: 'reopen' }).opened()).toBe('channels/c1')
   })
 })

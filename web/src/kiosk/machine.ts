@@ -1,6 +1,8 @@
 import { retryDelay } from './backoff'
 import { type Channel, neighbour } from './channel'
 import type { Command } from './keys'
+import { nextQuality, type Quality } from './quality'
+import { remembered, type Sound } from './sound'
 
 // The kiosk as a pure state machine. Events go in with the time, a new state and a few
 // actions come out; main.ts performs the actions and draws screen(state, now).
@@ -25,6 +27,7 @@ export const limits = {
   digits: 1_500,
   list: 20_000,
   volume: 2_000,
+  choice: 3_000,
   /** A change of channel shorter than this needs no "restoring" notice. */
   patience: 2_500,
 } as const
@@ -57,6 +60,15 @@ export interface State {
   readonly labelUntil: number
   readonly digits: string
   readonly digitsUntil: number
+  readonly quality: Quality
+  /** The sounds of what plays, when there is a choice; else empty. */
+  readonly sounds: readonly Sound[]
+  readonly heard: number
+  /** The key of the sound that was chosen last, on any channel. */
+  readonly soundKey: string
+  /** What the viewer has just chosen is shown for a while. */
+  readonly choice: 'quality' | 'sound' | null
+  readonly choiceUntil: number
   /** Index of the focused row, or null when the list is closed. */
   readonly cursor: number | null
   readonly listUntil: number
@@ -71,7 +83,10 @@ export type Event =
   | { kind: 'heartbeat'; online: boolean; denied: boolean }
   | { kind: 'command'; command: Command }
   | { kind: 'tune'; stream: string }
+  /** The player cannot do by itself what was asked of it: make a new one. */
+  | { kind: 'reopen' }
   | { kind: 'playing' | 'failed' | 'silenced'; session: number }
+  | { kind: 'sounds'; session: number; sounds: readonly Sound[]; heard: number }
   /** position in seconds; frames decoded since the player began, null when there is nothing to count. */
   | { kind: 'tick'; position: number; frames: number | null }
 
@@ -81,6 +96,9 @@ export type Action =
   | { do: 'close' }
   | { do: 'volume'; volume: number }
   | { do: 'unmute' }
+  | { do: 'quality'; quality: Quality }
+  /** Have the player change its sound, and remember the choice. */
+  | { do: 'hear'; index: number; key: string }
   | { do: 'remember'; stream: string }
 
 export interface Step {
@@ -89,7 +107,11 @@ export interface Step {
 }
 
 /** The state before anything is known. */
-export function initial(now: number, volume: number): State {
+export function initial(
+  now: number,
+  volume: number,
+  chosen: { quality: Quality; soundKey: string } = { quality: 'auto', soundKey: '' },
+): State {
   return {
     channels: [],
     stream: '',
@@ -111,6 +133,12 @@ export function initial(now: number, volume: number): State {
     labelUntil: 0,
     digits: '',
     digitsUntil: 0,
+    quality: chosen.quality,
+    sounds: [],
+    heard: 0,
+    soundKey: chosen.soundKey,
+    choice: null,
+    choiceUntil: 0,
     cursor: null,
     listUntil: 0,
     online: true,
@@ -136,12 +164,16 @@ export function step(state: State, event: Event, now: number, random: number): S
       return commanded(state, event.command, now)
     case 'tune':
       return tune({ ...state, cursor: null }, event.stream, now)
+    case 'reopen':
+      return state.phase === 'playing' || state.phase === 'opening' ? open(state, now) : stay(state)
     case 'tick':
       return tick(state, event.position, event.frames, now, random)
     case 'playing':
       return event.session === state.session && state.phase === 'opening' ? playing(state, now) : stay(state)
     case 'failed':
       return event.session === state.session ? fail(state, now, random) : stay(state)
+    case 'sounds':
+      return event.session === state.session ? sounds(state, event.sounds, event.heard) : stay(state)
     case 'silenced':
       return event.session === state.session ? stay({ ...state, silenced: true }) : stay(state)
   }
@@ -158,6 +190,8 @@ function open(state: State, now: number): Step {
       ...state,
       phase: 'opening',
       session,
+      sounds: [],
+      heard: 0,
       openedAt: now,
       lostAt: state.phase === 'playing' ? now : state.lostAt,
     },
@@ -301,8 +335,12 @@ function obey(state: State, command: Command, now: number): Step {
       return turn(state, -5, now)
     case 'ok':
       return accept(state, now)
+    case 'quality':
+      return rate(state, now)
+    case 'sound':
+      return listen(state, now)
     case 'back':
-      return stay({ ...state, cursor: null, digits: '', labelUntil: 0 })
+      return stay({ ...state, cursor: null, digits: '', labelUntil: 0, choiceUntil: 0 })
     case 'any':
       return stay(state)
   }
@@ -325,6 +363,37 @@ function turn(state: State, by: number, now: number): Step {
     state: { ...state, volume, volumeUntil: now + limits.volume },
     actions: [{ do: 'volume', volume }],
   }
+}
+
+/** The next quality: a new player, because another stream may be wanted for it. */
+function rate(state: State, now: number): Step {
+  const quality = nextQuality(state.quality)
+  const next: State = { ...state, quality, choice: 'quality', choiceUntil: now + limits.choice, attempt: 0 }
+  const remember: Action = { do: 'quality', quality }
+  const tuned = next.stream !== '' && next.phase !== 'refused' && next.phase !== 'idle'
+  const { state: after, actions } = tuned ? open(next, now) : stay(next)
+  return { state: after, actions: [remember, ...actions] }
+}
+
+/** The next sound of this stream, round the end. */
+function listen(state: State, now: number): Step {
+  const shown: State = { ...state, choice: 'sound', choiceUntil: now + limits.choice }
+  const heard = (state.heard + 1) % Math.max(1, state.sounds.length)
+  const sound = state.sounds[heard]
+  if (sound === undefined || state.sounds.length < 2) return stay(shown)
+  return {
+    state: { ...shown, heard, soundKey: sound.key },
+    actions: [{ do: 'hear', index: heard, key: sound.key }],
+  }
+}
+
+/** The player knows its sounds: the one that was chosen last is heard if it is among them. */
+function sounds(state: State, list: readonly Sound[], heard: number): Step {
+  const wanted = remembered(list, state.soundKey)
+  const next = { ...state, sounds: list, heard: wanted < 0 ? heard : wanted }
+  return wanted < 0 || wanted === heard
+    ? stay(next)
+    : { state: next, actions: [{ do: 'hear', index: wanted, key: state.soundKey }] }
 }
 
 function accept(state: State, now: number): Step {

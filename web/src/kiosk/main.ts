@@ -7,13 +7,18 @@ import { type Action, type Event, initial, type State, step } from './machine'
 import type { Player, PlayerEvents } from './player'
 import { hlsSupported, playHls } from './player-hls'
 import { playWhep } from './player-whep'
+import { parseLine, parseQuality } from './quality'
 import { nextReload, reloadDue } from './reload'
 import { screen } from './screen'
+import { soundsOf } from './sound'
 import { View } from './view'
 
 const keys = {
   stream: 'tongxiang.kiosk.stream',
   volume: 'tongxiang.kiosk.volume',
+  quality: 'tongxiang.kiosk.quality',
+  sound: 'tongxiang.kiosk.sound',
+  line: 'tongxiang.kiosk.line',
   language: 'tongxiang.language',
 }
 
@@ -29,6 +34,7 @@ class Kiosk {
   readonly #view: View
   readonly #reload: Date | null
   readonly #whep: boolean
+  readonly #line: number
   #state: State
   #video: HTMLVideoElement | null = null
   #player: Player | null = null
@@ -39,11 +45,26 @@ class Kiosk {
   constructor(root: HTMLElement) {
     this.#whep = this.#query.get('mode') === 'whep' || !hlsSupported()
     this.#reload = this.#query.get('reload') === 'off' ? null : nextReload(new Date(), Math.random())
-    this.#view = new View(root, words(this.#language), this.#language, (stream) =>
-      this.#feed({ kind: 'tune', stream }),
+    this.#view = new View(
+      root,
+      words(this.#language),
+      this.#language,
+      (stream) => this.#feed({ kind: 'tune', stream }),
+      (kind) => this.#feed({ kind: 'command', command: { kind } }),
     )
+    for (const [name, key] of [
+      ['line', keys.line],
+      ['quality', keys.quality],
+    ] as const) {
+      const given = this.#query.get(name) // set once by whoever installs the device
+      if (given !== null) memory.set(key, given)
+    }
+    this.#line = parseLine(memory.get(keys.line))
     const volume = Number.parseInt(memory.get(keys.volume), 10)
-    this.#state = initial(performance.now(), volume >= 0 && volume <= 100 ? volume : 80)
+    this.#state = initial(performance.now(), volume >= 0 && volume <= 100 ? volume : 80, {
+      quality: parseQuality(memory.get(keys.quality)),
+      soundKey: memory.get(keys.sound),
+    })
   }
 
   run(): void {
@@ -53,7 +74,7 @@ class Kiosk {
     // The picture starts before the list of channels is here.
     this.#feed({ kind: 'start', stream: wanted })
     addEventListener('keydown', (event) => this.#key(event))
-    addEventListener('pointerdown', () => this.#feed({ kind: 'command', command: { kind: 'any' } }))
+    addEventListener('click', (event) => this.#tap(event))
     addEventListener('online', () => void this.#look())
     setInterval(() => this.#beat(), beat)
     this.#hidePointer()
@@ -85,6 +106,14 @@ class Kiosk {
         this.#muted = false
         if (this.#video !== null) this.#video.muted = false
         break
+      case 'quality':
+        memory.set(keys.quality, action.quality)
+        break
+      case 'hear':
+        memory.set(keys.sound, action.key)
+        if (this.#player?.hear !== undefined) this.#player.hear(action.index)
+        else this.#feed({ kind: 'reopen' })
+        break
       case 'remember':
         memory.set(keys.stream, action.stream)
         break
@@ -100,9 +129,16 @@ class Kiosk {
         this.#muted = true
         this.#feed({ kind: 'silenced', session })
       },
+      sounds: (sounds, heard) => this.#feed({ kind: 'sounds', session, sounds, heard }),
     }
-    const play = this.#whep ? playWhep : playHls
-    this.#player = play(this.#video, stream, this.#token, events)
+    const wanted = { quality: this.#state.quality, line: this.#line, sound: this.#state.soundKey }
+    if (this.#whep) {
+      const channel = this.#state.channels.find((c) => c.stream === stream)
+      const sounds = soundsOf(channel?.languages ?? [], this.#language)
+      this.#player = playWhep(this.#video, stream, this.#token, events, wanted, sounds)
+    } else {
+      this.#player = playHls(this.#video, stream, this.#token, events, wanted)
+    }
   }
 
   #close(): void {
@@ -146,6 +182,13 @@ class Kiosk {
     const asked = command(event.key)
     if (asked.kind !== 'any') event.preventDefault()
     this.#feed({ kind: 'command', command: asked })
+  }
+
+  /** A finger or a mouse: the first tap is for the sound, then the list comes and goes. */
+  #tap(event: MouseEvent): void {
+    if (event.target instanceof Element && event.target.closest('.list') !== null) return
+    const kind = this.#state.silenced ? 'any' : this.#state.cursor === null ? 'ok' : 'back'
+    this.#feed({ kind: 'command', command: { kind } })
   }
 
   #hidePointer(): void {

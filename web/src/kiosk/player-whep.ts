@@ -1,5 +1,6 @@
 import { authorization } from './device'
-import { begin, type Player, type PlayerEvents, release } from './player'
+import { begin, type Player, type PlayerEvents, release, type Wanted } from './player'
+import { remembered, type Sound } from './sound'
 
 const gathering = 1_000
 
@@ -12,6 +13,8 @@ export function playWhep(
   stream: string,
   token: string,
   events: PlayerEvents,
+  wanted: Wanted,
+  sounds: readonly Sound[],
 ): Player {
   let stopped = false
   let resource = ''
@@ -37,7 +40,7 @@ export function playWhep(
   async function start(): Promise<void> {
     await connection.setLocalDescription()
     await gathered(connection)
-    const response = await fetch(`/whep/${stream}`, {
+    const response = await fetch(whepAddress(stream, wanted), {
       method: 'POST',
       headers: { 'Content-Type': 'application/sdp', ...headers },
       credentials: 'same-origin',
@@ -59,7 +62,9 @@ export function playWhep(
       silenced: () => {
         if (!stopped) events.silenced()
       },
+      sounds: () => undefined, // the server was asked for one
     })
+    if (!stopped && sounds.length > 1) events.sounds(sounds, Math.max(0, remembered(sounds, wanted.sound)))
   }
 
   function remove(): void {
@@ -81,6 +86,15 @@ export function playWhep(
       release(video)
     },
   }
+}
+
+/** Where to ask for a stream in the wanted quality and sound. */
+export function whepAddress(stream: string, wanted: Wanted): string {
+  const query = new URLSearchParams()
+  if (wanted.quality !== 'auto') query.set('quality', wanted.quality)
+  if (wanted.sound !== '') query.set('audio', wanted.sound)
+  const text = query.toString()
+  return `/whep/${stream}${text === '' ? '' : `?${text}`}`
 }
 
 /** Resolves when the candidates are in the offer. The server is ICE-lite: late ones are not needed. */

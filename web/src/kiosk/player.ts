@@ -1,3 +1,6 @@
+import type { Quality } from './quality'
+import type { Sound } from './sound'
+
 /** What a player tells its owner. Nothing more comes after stop. */
 export interface PlayerEvents {
   /** The first picture (or sound) is out. */
@@ -6,12 +9,25 @@ export interface PlayerEvents {
   failed(cause: string): void
   /** The browser plays without sound until somebody presses a key. */
   silenced(): void
+  /** There is a choice of sounds, and which of them is heard. */
+  sounds(list: readonly Sound[], heard: number): void
+}
+
+/** What the viewer and the device want of a player. */
+export interface Wanted {
+  readonly quality: Quality
+  /** The device's line, bits a second; 0 when unknown. */
+  readonly line: number
+  /** The key of the sound that was chosen last; empty: the stream's own choice. */
+  readonly sound: string
 }
 
 /** One attempt to play one stream in one video element. It never restarts itself; the machine decides that. */
 export interface Player {
   /** Frees the connection, the decoder and every buffer. */
   stop(): void
+  /** Changes the sound without interrupting the picture; absent when only a new player can. */
+  hear?(index: number): void
 }
 
 /**

@@ -1,8 +1,15 @@
 import type { Channel } from './channel'
+import type { Quality } from './quality'
+import type { Sound } from './sound'
 import { current, limits, type State } from './machine'
 
 /** Sentences the kiosk can show; locales.ts has the words. */
 export type Sentence = 'connecting' | 'restoring' | 'cannotPlay' | 'noChannels' | 'denied' | 'offline'
+
+/** A choice of the viewer: of the quality, or of the sound (null: there is only one). */
+export type Choice =
+  | { readonly of: 'quality'; readonly quality: Quality }
+  | { readonly of: 'sound'; readonly sound: Sound | null }
 
 /** Everything that lies over the video at one moment. */
 export interface Screen {
@@ -17,7 +24,15 @@ export interface Screen {
   readonly label: Channel | null
   readonly digits: string
   readonly volume: number | null
-  readonly list: { readonly channels: readonly Channel[]; readonly cursor: number } | null
+  /** What was just chosen. */
+  readonly choice: Choice | null
+  readonly list: {
+    readonly channels: readonly Channel[]
+    readonly cursor: number
+    readonly quality: Quality
+    /** What is heard, when there is a choice. */
+    readonly sound: Sound | null
+  } | null
   readonly offline: boolean
 }
 
@@ -34,8 +49,27 @@ export function screen(state: State, now: number): Screen {
     label: now < state.labelUntil ? (channel ?? null) : null,
     digits: state.digits,
     volume: now < state.volumeUntil ? state.volume : null,
-    list: state.cursor === null ? null : { channels: state.channels, cursor: state.cursor },
+    choice: now < state.choiceUntil ? choiceOf(state) : null,
+    list:
+      state.cursor === null
+        ? null
+        : { channels: state.channels, cursor: state.cursor, quality: state.quality, sound: soundOf(state) },
     offline: !state.online,
+  }
+}
+
+function soundOf(state: State): Sound | null {
+  return state.sounds.length < 2 ? null : (state.sounds[state.heard] ?? null)
+}
+
+function choiceOf(state: State): Choice | null {
+  switch (state.choice) {
+    case 'quality':
+      return { of: 'quality', quality: state.quality }
+    case 'sound':
+      return { of: 'sound', sound: soundOf(state) }
+    case null:
+      return null
   }
 }
 

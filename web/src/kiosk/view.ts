@@ -1,5 +1,6 @@
 import type { Language, Words } from './locales'
 import type { Screen } from './screen'
+import { soundName } from './sound'
 
 /** The DOM of the kiosk: built once, changed only where something changed. */
 export class View {
@@ -10,13 +11,21 @@ export class View {
   readonly #words: Words
   readonly #language: Language
   readonly #tune: (stream: string) => void
+  readonly #press: (key: 'quality' | 'sound') => void
   #drawn = ''
 
-  constructor(root: HTMLElement, words: Words, language: Language, tune: (stream: string) => void) {
+  constructor(
+    root: HTMLElement,
+    words: Words,
+    language: Language,
+    tune: (stream: string) => void,
+    press: (key: 'quality' | 'sound') => void,
+  ) {
     this.#root = root
     this.#words = words
     this.#language = language
     this.#tune = tune
+    this.#press = press
     document.documentElement.lang = language
     document.title = words.title
     this.#stage = this.#add('stage')
@@ -24,7 +33,7 @@ export class View {
     this.#still.className = 'still'
     this.#still.dataset['testid'] = 'kiosk-still'
     root.append(this.#still)
-    for (const name of ['slate', 'clock', 'label', 'notice', 'sound', 'volume', 'list', 'offline'])
+    for (const name of ['slate', 'clock', 'label', 'notice', 'sound', 'volume', 'choice', 'list', 'offline'])
       this.#add(name)
     this.#part('slate').append(logo(), box('slate-clock'), box('slate-text'), box('slate-detail'))
     this.#part('offline').textContent = words.offline
@@ -80,6 +89,7 @@ export class View {
     this.#part('clock').hidden = screen.slate !== null
     this.#label(screen)
     this.#volume(screen.volume)
+    this.#choice(screen.choice)
     this.#list(screen.list)
   }
 
@@ -106,6 +116,31 @@ export class View {
     part.replaceChildren(box('name', this.#words.volume), bar, box('number', String(volume)))
   }
 
+  #choice(choice: Screen['choice']): void {
+    const part = this.#part('choice')
+    part.hidden = choice === null
+    if (choice === null) return
+    const words = this.#words
+    part.replaceChildren(
+      ...(choice.of === 'quality'
+        ? [box('name', words.quality), box('number', words.qualities[choice.quality])]
+        : choice.sound === null
+          ? [box('name', words.oneSound)]
+          : [box('name', words.sound), box('number', soundName(choice.sound, this.#language))]),
+    )
+  }
+
+  #setting(key: 'quality' | 'sound', name: string, value: string): HTMLElement {
+    const button = document.createElement('button')
+    button.type = 'button'
+    button.tabIndex = -1
+    button.className = 'setting'
+    button.dataset['testid'] = `kiosk-${key}`
+    button.append(box('name', name), box('value', value))
+    button.addEventListener('click', () => this.#press(key))
+    return button
+  }
+
   #list(list: Screen['list']): void {
     const part = this.#part('list')
     part.hidden = list === null
@@ -127,7 +162,19 @@ export class View {
     })
     const scroll = box('rows')
     scroll.append(...rows)
-    part.replaceChildren(box('heading', this.#words.channels), scroll, box('help', this.#words.help))
+    const settings = box('settings')
+    settings.append(
+      this.#setting('quality', this.#words.quality, this.#words.qualities[list.quality]),
+      ...(list.sound === null
+        ? []
+        : [this.#setting('sound', this.#words.sound, soundName(list.sound, this.#language))]),
+    )
+    part.replaceChildren(
+      box('heading', this.#words.channels),
+      scroll,
+      settings,
+      box('help', this.#words.help),
+    )
     rows[list.cursor]?.scrollIntoView({ block: 'nearest' })
   }
 

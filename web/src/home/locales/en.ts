@@ -70,5 +70,8 @@ export default {
     loading: 'Opening “{name}”…',
     failed: '“{name}” cannot be played at the moment, trying again…',
     sound: 'Click for sound',
+    quality: 'Quality',
+    qualities: { auto: 'Automatic', '800': 'Standard', '350': 'Smooth' },
+    language: 'Sound',
   },
 }

@@ -69,5 +69,8 @@ export default {
     loading: '正在打开“{name}”…',
     failed: '“{name}”暂时无法播放，正在重试…',
     sound: '点击打开声音',
+    quality: '画质',
+    qualities: { auto: '自动', '800': '标清', '350': '流畅' },
+    language: '伴音',
   },
 }
