@@ -349,7 +349,9 @@ func (j *job) finish(cause error) {
 	case errors.Is(cause, errTaken):
 		j.closePart(store.RecordingInterrupted, ReasonStorageTaken, "")
 	default:
-		j.closePart(store.RecordingComplete, "", "")
+		var why stoppedFor
+		errors.As(cause, &why)
+		j.closePart(store.RecordingComplete, string(why), "")
 	}
 	id := j.entry().ID
 	if err := j.r.clerk.settled(context.Background(), id); err != nil {

@@ -316,11 +316,25 @@ func (r *Recorder) check() error {
 // Stop ends a recording and returns its entry when the file is closed. Any of its
 // parts names it. It returns recording_not_running for what has ended.
 func (r *Recorder) Stop(ctx context.Context, id string) (store.Recording, error) {
+	return r.stopped(ctx, id, errStopped)
+}
+
+// StopFor is Stop with a reason that the recording is to keep, a stable code.
+func (r *Recorder) StopFor(ctx context.Context, id, reason string) (store.Recording, error) {
+	return r.stopped(ctx, id, stoppedFor(reason))
+}
+
+// stoppedFor ends a recording with a reason.
+type stoppedFor string
+
+func (s stoppedFor) Error() string { return string(s) }
+
+func (r *Recorder) stopped(ctx context.Context, id string, cause error) (store.Recording, error) {
 	j := r.job(id)
 	if j == nil {
 		return store.Recording{}, errNotRunning
 	}
-	j.end(errStopped)
+	j.end(cause)
 	select {
 	case <-j.done:
 	case <-ctx.Done():

@@ -68,7 +68,8 @@ func (q *Request) check() error {
 	return nil
 }
 
-// same reports whether two requests ask for the same, so that one is enough.
+// same reports whether two requests ask for the same, so that one is enough. What
+// schedules ask for, their scheduler asks for once, and padding may overlap.
 func (q *Request) same(o *Request) bool {
-	return q.Stream == o.Stream && q.Format == o.Format && q.Schedule == o.Schedule && q.Event == o.Event && q.AllTracks == o.AllTracks
+	return q.Schedule == "" && q.Stream == o.Stream && q.Format == o.Format && q.Schedule == o.Schedule && q.Event == o.Event && q.AllTracks == o.AllTracks
 }

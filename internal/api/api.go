@@ -35,6 +35,7 @@ type Config struct {
 	Scans     Scans // nil: none
 	EPG       EPG   // nil: none
 	Recorder  Recorder
+	Schedules Schedules // nil: nothing is recorded by schedule
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -195,6 +196,7 @@ func New(cfg Config) http.Handler {
 	s.epg(a)
 	s.quality(a, mux)
 	s.recordings(a, mux)
+	s.schedules(a)
 	s.users(a)
 	s.kiosks(a)
 	s.tokens(a)

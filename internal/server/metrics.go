@@ -24,6 +24,7 @@ func (s *Server) metrics() http.Handler {
 		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
 		&outputCollector{s.outputs, s.tsHTTP},
 		guideCollector{s.epg},
+		scheduleCollector{s.scheduler},
 		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
 		&qualityCollector{s.channels, s.quality},
 	)

@@ -10,6 +10,8 @@ import (
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
+	"tongxiang/recorder/schedule"
+	"tongxiang/recorder/scheduler"
 	"tongxiang/signaling"
 )
 
@@ -36,8 +38,14 @@ func (r recordings) Start(ctx context.Context, q api.RecordingRequest) (store.Re
 	})
 }
 
-// Explain returns what a reason means.
-func (recordings) Explain(code string) (en, zh string) { return recorder.Explain(code) }
+// Explain returns what a reason means: the recorder's, or the scheduler's, for which
+// it ended a recording.
+func (recordings) Explain(code string) (en, zh string) {
+	if en, zh = recorder.Explain(code); en == "" {
+		en, zh = scheduler.Explain(schedule.Reason(code))
+	}
+	return en, zh
+}
 
 // later runs what must not hold up a meeting, such as a disk, in a goroutine of its
 // own, which Close waits for a moment.

@@ -38,6 +38,7 @@ import (
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
+	"tongxiang/recorder/scheduler"
 	"tongxiang/sfu"
 	"tongxiang/signaling"
 	"tongxiang/web"
@@ -63,8 +64,11 @@ type Server struct {
 	rtsp     *rtsp.Server
 	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
-	changer  *transcode.Service
-	quality  *quality.Service
+
+	scheduler *scheduler.Scheduler
+	room      *room
+	changer   *transcode.Service
+	quality   *quality.Service
 
 	outputs     *ts.Outputs
 	outputTable *outputTable
@@ -142,6 +146,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
 	}
+	s.buildScheduler(ctx)
 	if err := s.buildOutputs(ctx); err != nil {
 		return s, err
 	}
@@ -186,7 +191,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Schedules: schedules{s.scheduler}, Outputs: s.outputTable, Features: s.features,
 		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
@@ -286,6 +291,9 @@ func (s *Server) Close() error {
 		s.signaling.Close()
 	}
 	var errs []error
+	if s.scheduler != nil { // what it records is continued by the next start
+		s.scheduler.Close()
+	}
 	if s.recorder != nil { // first of the outputs: what people said last is still in the hub
 		errs = append(errs, s.recorder.Close())
 		s.awaitLater()

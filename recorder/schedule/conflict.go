@@ -51,14 +51,17 @@ func Conflicts(plan []Occurrence, have Capacity, need func(stream string) Need) 
 	for _, i := range order {
 		o := out[i]
 		size := need(o.Stream).BytesPerSecond * int64(o.RecordTo.Sub(o.RecordFrom)/time.Second)
-		why := ReasonNone
+		why, lostTo := ReasonNone, ""
 		if have.FreeBytes > 0 && bytes+size > have.FreeBytes {
 			why = ReasonNoRoom
+			if len(kept) > 0 {
+				lostTo = out[kept[0]].Key
+			}
 		} else {
-			why = crowded(out, kept, i, have, need)
+			why, lostTo = crowded(out, kept, i, have, need)
 		}
 		if why != ReasonNone && o.State == Planned {
-			out[i].State, out[i].Reason = Conflict, why
+			out[i].State, out[i].Reason, out[i].LostTo = Conflict, why, lostTo
 			continue
 		}
 		bytes += size
@@ -67,8 +70,9 @@ func Conflicts(plan []Occurrence, have Capacity, need func(stream string) Need) 
 	return out
 }
 
-// crowded says what is exceeded at any moment of occurrence i beside those kept.
-func crowded(all []Occurrence, kept []int, i int, have Capacity, need func(string) Need) Reason {
+// crowded says what is exceeded at any moment of occurrence i beside those kept, and
+// which of them has the room.
+func crowded(all []Occurrence, kept []int, i int, have Capacity, need func(string) Need) (Reason, string) {
 	o := all[i]
 	// The load is highest where one of them begins.
 	moments := []time.Time{o.RecordFrom}
@@ -82,11 +86,15 @@ func crowded(all []Occurrence, kept []int, i int, have Capacity, need func(strin
 		}
 	}
 	for _, at := range moments {
-		if why := exceeded(append(active(beside, at), o), have, need); why != ReasonNone {
-			return why
+		now := active(beside, at)
+		if why := exceeded(append(now, o), have, need); why != ReasonNone {
+			if len(now) == 0 {
+				return why, ""
+			}
+			return why, now[0].Key
 		}
 	}
-	return ReasonNone
+	return ReasonNone, ""
 }
 
 func active(list []Occurrence, at time.Time) []Occurrence {
