@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// companion is how long to wait for sound that is not announced yet: the
-	// tracks of a meeting come one after the other.
-	companion = time.Second
-	// entrance is how long in a meeting: its sound is there before the first site has
-	// sent a picture, and a picture that comes later needs a file of its own.
-	entrance = 6 * time.Second
+	// silent is how long a picture waits for sound that is not announced yet: the
+	// tracks of a stream come one after the other.
+	silent = 1500 * time.Millisecond
+	// blind is how long sound waits for a picture, which is announced with its first
+	// sync point: a file that begins with sound alone has no place for it.
+	blind = 6 * time.Second
 	// patience is how long tracks may keep their parameters to themselves before
 	// the others are recorded without them.
 	patience = 5 * time.Second
@@ -32,12 +32,10 @@ type gather struct {
 	since   int64        // when the first event came, in nanoseconds of the clock; 0: none yet
 	video   int          // the track that must begin; -1: none
 	cutoff  int64        // what arrived before may be left out; see add
-	alone   time.Duration
 }
 
-// newGather begins with tracks; alone is how long one kind of them waits for the other.
-func newGather(tracks []feed.Track, cutoff int64, alone time.Duration) *gather {
-	g := &gather{video: -1, cutoff: cutoff, alone: alone}
+func newGather(tracks []feed.Track, cutoff int64) *gather {
+	g := &gather{video: -1, cutoff: cutoff}
 	for i, t := range tracks {
 		g.formats = append(g.formats, t.Format)
 		if t.Format.Codec.Kind() == media.Video && g.video < 0 {
@@ -85,7 +83,7 @@ func (g *gather) ready(now int64) bool {
 	case g.video >= 0 && !fmp4.Ready(g.formats[g.video]):
 		return false // a picture always says what it is, sooner or later
 	case known == len(g.formats):
-		return sound && g.video >= 0 || waited >= g.alone
+		return sound && g.video >= 0 || waited >= blind || waited >= silent && g.video >= 0
 	}
 	return known > 0 && (waited >= patience || len(g.events) >= maxGathered)
 }

@@ -91,10 +91,7 @@ func (j *job) run() {
 			}
 			j.packets.run(j.ctx)
 		} else {
-			t := &take{clock: j.r.clock, hub: j.r.hub, name: name, cutoff: cutoff, alone: companion, begin: j.beginFrames, end: j.nextPart}
-			if segs := name.Segments(); segs[0] == "meetings" && segs[len(segs)-1] == stream.ProgrammeID {
-				t.alone = entrance
-			}
+			t := &take{clock: j.r.clock, hub: j.r.hub, name: name, cutoff: cutoff, begin: j.beginFrames, end: j.nextPart}
 			t.look = func(f *feed.Feed) { j.look(t.heard, func() (string, string) { return frameTrouble(f) }) }
 			t.run(j.ctx)
 		}
@@ -211,6 +208,7 @@ func (j *job) look(heard int64, trouble func() (reason, detail string)) {
 		if stuck := j.part.disk.state(); stuck != "" {
 			state, reason, detail = store.RecordingWaiting, stuck, ""
 		}
+		j.part.unsynced()
 		gaps = len(j.part.gaps)
 	}
 	old := j.entry()

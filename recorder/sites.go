@@ -101,7 +101,7 @@ func (s *sites) take(name stream.Name, file string, labels func(stream.Label) bo
 		open = nil
 	}
 	t := &take{
-		clock: s.r.clock, hub: s.r.hub, name: name, labels: labels, alone: companion,
+		clock: s.r.clock, hub: s.r.hub, name: name, labels: labels,
 		end:  closePart,
 		look: func(*feed.Feed) {},
 	}

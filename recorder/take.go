@@ -112,7 +112,7 @@ func (t *take) tracks(now []feed.Track) {
 		t.part = nil
 		t.end(p)
 	}
-	t.gather = newGather(now, t.cutoff, t.alone)
+	t.gather = newGather(now, t.cutoff)
 }
 
 func (t *take) frame(ev feed.Event) {

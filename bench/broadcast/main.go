@@ -56,7 +56,7 @@ func main() {
 	flag.DurationVar(&o.window, "window", time.Minute, "how long is measured")
 	flag.DurationVar(&o.settle, "settle", 10*time.Second, "how long everything runs before")
 	flag.BoolVar(&o.hls, "hls", false, "follow the HLS playlist of every channel; the programmes are then H.264 and AAC")
-	flag.StringVar(&o.record, "record", "", "record every channel: fmp4, ts, or fmp4,ts for both at once")
+	flag.StringVar(&o.record, "record", "", "record every channel: fmp4, ts, or fmp4,ts for both at once; and a meeting of two sites beside them")
 	flag.StringVar(&o.kiosks, "kiosks", "", "a command to run during the measurement, with the server's address in TONGXIANG_URL and a token in TONGXIANG_TOKEN")
 	flag.StringVar(&o.profile, "profile", "", "run the server inside a copy of this program and write its CPU profile to this file")
 	flag.IntVar(&o.serverCore, "server-core", 0, "core of the server")
@@ -153,7 +153,7 @@ func (r *report) String() string {
 	}
 	asked := 0.15
 	if r.recorded != nil {
-		title += ", every channel recorded (" + r.o.record + ")"
+		title += ", every channel recorded (" + r.o.record + ") and one meeting"
 		asked = 0.20
 	}
 	line("## %s: %d multiplexes, %d programmes, %.0f Mbit/s, %s", time.Now().UTC().Format(time.DateOnly), r.o.muxes, r.o.muxes*multiplex.Services, rate, title)

@@ -23,6 +23,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"tongxiang/bench/site"
 )
 
 type options struct {
@@ -76,7 +78,7 @@ func (o options) run(ctx context.Context) error {
 		return err
 	}
 	defer sending()
-	clip, err := encode(ctx)
+	clip, err := site.Encode(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,7 +121,7 @@ func (o options) run(ctx context.Context) error {
 }
 
 // round records, kills, starts again and looks.
-func (o options) round(ctx context.Context, s *server, c clip, k int) ([]file, []string, error) {
+func (o options) round(ctx context.Context, s *server, c site.Clip, k int) ([]file, []string, error) {
 	if err := s.start(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -145,7 +147,7 @@ func (o options) round(ctx context.Context, s *server, c clip, k int) ([]file, [
 	sites, end := context.WithCancel(ctx)
 	defer end()
 	for i := range 2 {
-		if err := s.sit(sites, meeting, i, c); err != nil {
+		if err := (site.Server{URL: s.url, Bearer: s.bearer, HTTP: s.http}).Sit(sites, meeting, i, c); err != nil {
 			return nil, nil, err
 		}
 	}
