@@ -73,6 +73,15 @@ bench-e2e:       ## timings seen by a real browser (join, kiosk, recovery)
 	@$(MAKE) --no-print-directory build
 	@cd web && npm run --silent bench
 
+bench-kiosks:    ## 300 kiosks on one of 49 channels (ARGS='-kiosks 100 -for 30s')
+	@scripts/install.sh test
+	@$(GO) run ./bench/kiosks $(ARGS)
+
+bench-delay:     ## how far behind its source a picture is in a real browser
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory build
+	@cd web && npm run --silent bench-delay
+
 e2e:             ## only the browser tests
 	@scripts/install.sh test
 	@$(MAKE) --no-print-directory build
