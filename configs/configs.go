@@ -89,8 +89,51 @@ type Channel struct {
 	Source string `yaml:"source"`
 	// Program is the MPEG-TS program number; 0: the first that plays.
 	Program int `yaml:"program"`
-	// Backup are further sources, tried in order when the first is lost.
+	// Backup are further sources, tried in order when the one on air fails.
 	Backup []string `yaml:"backup"`
+	// Switch says when it counts as failed, and when to return.
+	Switch Switch `yaml:"switch"`
+}
+
+// Switch is when a channel leaves its source for a backup.
+type Switch struct {
+	// On lists what counts: no_packets, no_media, no_pcr, scrambled, black, frozen,
+	// silent. Default: the first four. A dark film and a test card are no faults.
+	On []string `yaml:"on"`
+	// After is how long each is borne.
+	After SwitchAfter `yaml:"after"`
+	// Back is how the channel returns to its source: auto, manual or never. Default: auto.
+	Back string `yaml:"back"`
+	// BackAfter is how long the source must have been well before. Default: 60s.
+	BackAfter time.Duration `yaml:"back_after"`
+	// Standby keeps the next source open, so that it takes over at once; it costs
+	// its bits on the line all the time. Default: false, it is opened on suspicion.
+	Standby bool `yaml:"standby"`
+}
+
+// SwitchAfter is how long each fault is borne.
+type SwitchAfter struct {
+	NoPackets time.Duration `yaml:"no_packets"` // nothing arrives. Default: 1s
+	NoMedia   time.Duration `yaml:"no_media"`   // no picture, no sound. Default: 2s
+	NoPCR     time.Duration `yaml:"no_pcr"`     // no clock references. Default: 2s
+	Scrambled time.Duration `yaml:"scrambled"`  // Default: 1s
+	Black     time.Duration `yaml:"black"`      // Default: 10s
+	Frozen    time.Duration `yaml:"frozen"`     // Default: 10s
+	Silent    time.Duration `yaml:"silent"`     // Default: 30s
+}
+
+// Map returns what was set, by the fault's name.
+func (a SwitchAfter) Map() map[string]time.Duration {
+	m := map[string]time.Duration{}
+	for name, d := range map[string]time.Duration{
+		"no_packets": a.NoPackets, "no_media": a.NoMedia, "no_pcr": a.NoPCR, "scrambled": a.Scrambled,
+		"black": a.Black, "frozen": a.Frozen, "silent": a.Silent,
+	} {
+		if d != 0 {
+			m[name] = d
+		}
+	}
+	return m
 }
 
 // Default returns the built-in configuration.

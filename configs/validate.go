@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tongxiang/internal/stream"
 )
@@ -119,6 +120,30 @@ func (v *validator) channels(list []Channel) {
 				v.add(fmt.Sprintf("%s.backup[%d]", key, j), "%v", err)
 			}
 		}
+		v.rule(key+".switch", ch.Switch)
+	}
+}
+
+// faults are what a channel may leave its source for.
+var faults = []string{"no_packets", "no_media", "no_pcr", "scrambled", "black", "frozen", "silent"}
+
+// rule checks when a channel changes its source.
+func (v *validator) rule(key string, s Switch) {
+	for i, f := range s.On {
+		if !slices.Contains(faults, f) {
+			v.add(fmt.Sprintf("%s.on[%d]", key, i), "is %q, want one of %s", f, strings.Join(faults, ", "))
+		}
+	}
+	for _, f := range faults {
+		if d, set := s.After.Map()[f]; set && (d < 200*time.Millisecond || d > time.Hour) {
+			v.add(key+".after."+f, "is %v, want 200ms to 1h", d)
+		}
+	}
+	if !slices.Contains([]string{"", "auto", "manual", "never"}, s.Back) {
+		v.add(key+".back", "is %q, want auto, manual or never", s.Back)
+	}
+	if s.BackAfter < 0 || s.BackAfter > 24*time.Hour {
+		v.add(key+".back_after", "is %v, want 0s to 24h", s.BackAfter)
 	}
 }
 

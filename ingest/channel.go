@@ -2,95 +2,72 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"maps"
-	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"tongxiang/ingest/source"
 	"tongxiang/internal/media"
-	"tongxiang/internal/retry"
 	"tongxiang/internal/stream"
 )
 
 const (
-	// tick is how often a running source is judged.
-	tick = 250 * time.Millisecond
+	// tick is how often a running source is judged; switchTick how often a channel
+	// that has a backup decides.
+	tick       = 250 * time.Millisecond
+	switchTick = 100 * time.Millisecond
 	// Pauses between attempts. A channel that has played is expected back any
 	// moment: it plays again within 5 s of its source's return.
 	pauseFirst  = time.Second
 	pausePlayed = 3 * time.Second
 	pauseMax    = 15 * time.Second
+	// goneAfter is how long a source that was taken out of the channel may stay on
+	// air because none of the others plays.
+	goneAfter = 5 * time.Second
 )
 
-// Status is how a channel is at a moment.
-type Status struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-
-	State  State     `json:"state"`
-	Since  time.Time `json:"since"`
-	Reason Reason    `json:"reason,omitzero"` // why it does not play
-
-	Playable   Playable `json:"playable"`
-	PlayReason Reason   `json:"play_reason,omitzero"` // why not directly
-
-	Source   string            `json:"source"`           // the address in use, without password
-	Backup   bool              `json:"backup,omitempty"` // it is one of the backups
-	Program  int               `json:"program,omitempty"`
-	Service  string            `json:"service,omitempty"` // the name that the stream gives itself
-	Provider string            `json:"provider,omitempty"`
-	Formats  []Format          `json:"formats"`
-	Bitrate  int64             `json:"bitrate"`          // bits a second that arrive, over about a second
-	Attempts int               `json:"attempts"`         // how often a source was started
-	Errors   map[string]uint64 `json:"errors,omitempty"` // of the source in use, by name
-}
-
-// Format is one picture or sound of a channel.
-type Format struct {
-	media.Format `json:"-"`
-	Codec        string `json:"codec"`
-	Published    bool   `json:"published"`
-	Scrambled    bool   `json:"scrambled,omitempty"`
-}
-
-// channel runs the sources of one channel, one at a time.
+// channel runs the sources of one channel. Its goroutine decides which of them are
+// open and which one is on air; each source that is open has a goroutine of its own
+// (see [place]).
 type channel struct {
-	cfg   ChannelConfig
-	open  func(string, int) (source.Source, error)
-	clock media.Clock
-	log   *slog.Logger
-	pub   *stream.Publisher
-	out   *source.Output
+	id      string
+	open    func(string, int) (source.Source, error)
+	clock   media.Clock
+	log     *slog.Logger
+	air     *air
+	wake    chan struct{}
+	running sync.WaitGroup // the goroutines of the places
 
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu         sync.Mutex // guards what follows
-	state      State
-	since      time.Time
-	reason     Reason
-	report     source.Report
-	playable   Playable
-	playReason Reason
-	current    int // place of the source in use
-	attempts   int
-	bitrate    int64
-	played     bool // it was live at some time
+	mu       sync.Mutex // guards what follows
+	cfg      ChannelConfig
+	edited   bool     // cfg is news to the goroutine
+	asked    int      // the source that somebody wants; -1: nothing was asked
+	places   []*place // in the order of cfg; behind them one that is gone and still on air
+	current  int      // the source on air, or to be on air
+	sight    seen
+	switched time.Time
+	why      Fault
+	said     Status // what the log said last
 }
 
 func newChannel(cfg ChannelConfig, pub *stream.Publisher, clock media.Clock, log *slog.Logger, open func(string, int) (source.Source, error)) *channel {
 	c := &channel{
-		cfg: cfg, open: open, clock: clock, log: log, pub: pub,
-		done: make(chan struct{}), state: Connecting, since: time.Now(),
+		id: cfg.ID, cfg: cfg, open: open, clock: clock, log: log, air: newAir(pub, clock),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), asked: -1,
 	}
-	c.out = &source.Output{
-		Publisher: pub, Timeline: new(media.Timeline), Clock: clock, Log: log, Report: c.reported,
+	for _, a := range cfg.addresses() {
+		c.places = append(c.places, newPlace(c, a, cfg.Program))
 	}
+	c.said = Status{State: Connecting}
 	return c
 }
+
+// addresses are the primary and the backups, in order.
+func (c ChannelConfig) addresses() []string { return append([]string{c.Source}, c.Backup...) }
 
 // start runs the channel in its goroutine.
 func (c *channel) start() {
@@ -98,7 +75,7 @@ func (c *channel) start() {
 	c.cancel = cancel
 	go func() {
 		defer close(c.done)
-		defer c.pub.Close()
+		defer c.air.pub.Close()
 		c.run(ctx)
 	}()
 }
@@ -109,213 +86,183 @@ func (c *channel) stop() {
 	<-c.done
 }
 
-// addresses are the primary and the backups, in order.
-func (c *channel) addresses() []string { return append([]string{c.cfg.Source}, c.cfg.Backup...) }
+// nudge makes the channel decide now. It never blocks.
+func (c *channel) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
 
-// run tries the sources in turn until ctx ends.
+// run decides from time to time until ctx ends.
 func (c *channel) run(ctx context.Context) {
-	addresses := c.addresses()
-	backoff := retry.Backoff{First: pauseFirst}
-	for i := 0; ctx.Err() == nil; i = (i + 1) % len(addresses) {
-		began := c.clock.Now()
-		err := c.attempt(ctx, i, addresses[i])
-		if ctx.Err() != nil {
-			return
+	c.mu.Lock()
+	s := newSwitcher(c.cfg.Switch)
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		for _, p := range c.places {
+			p.close()
 		}
-		c.failed(err)
-		worked := c.out.LastMedia() >= began
-		if worked {
-			backoff.Reset()
+		c.mu.Unlock()
+		c.running.Wait()
+	}()
+	why := FaultNone // of the newest decision to take
+	for ctx.Err() == nil {
+		why = c.step(s, why)
+		pause := tick
+		if c.hasBackup() {
+			pause = switchTick
 		}
-		backoff.Max = pauseMax
-		if c.hasPlayed() {
-			backoff.Max = pausePlayed
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-c.wake:
 		}
-		// The next in the list is tried at once; only a whole round that failed is
-		// followed by a pause.
-		lasted := time.Duration(c.clock.Now() - began)
-		if i+1 < len(addresses) || len(addresses) > 1 && worked && lasted > pauseFirst {
+		timer.Stop()
+	}
+}
+
+// step looks at the sources, decides and does it. why is the reason of the newest
+// decision, which may not have come about yet.
+func (c *channel) step(s *switcher, why Fault) Fault {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.clock.Now()
+	if c.edited {
+		c.edit(s)
+	}
+	if c.asked >= 0 {
+		s.ask(c.asked, now)
+		c.asked = -1
+	}
+	on, since := c.air.current()
+	views, lanes := make([]view, len(c.places)), make([]*lane, len(c.places))
+	for i, p := range c.places {
+		views[i], lanes[i] = p.view(now, s.rule, on, since, c.sight)
+		if views[i].onAir && i != s.current {
+			c.moved(s, now, i, why)
+		}
+	}
+	if views[s.current].gone && !c.waitFor(s, now, views) {
+		c.moved(s, now, 0, faultRemoved)
+	}
+	d := s.step(now, views)
+	for i, p := range c.places {
+		if d.open[i] {
+			p.open()
+		} else {
+			p.close()
+		}
+	}
+	cur := c.places[s.current]
+	c.places = slices.DeleteFunc(c.places, func(p *place) bool { return p.gone && p != cur })
+	if d.take >= 0 {
+		c.air.take(lanes[d.take])
+		why = d.why
+	} else {
+		c.air.take(nil)
+	}
+	c.current = s.current
+	c.say()
+	return why
+}
+
+// moved notes that another source went on air.
+func (c *channel) moved(s *switcher, now int64, to int, why Fault) {
+	c.log.Warn("channel switched", "from", redacted(c.places[s.current].address), "to", redacted(c.places[to].address), "reason", why)
+	s.switched(now, to, why)
+	c.switched, c.why = time.Now(), why
+}
+
+// waitFor reports whether a source that was taken out of the channel is to stay on
+// air for a moment, because another one is on its way.
+func (c *channel) waitFor(s *switcher, now int64, views []view) bool {
+	if s.trouble > 0 && now-s.trouble >= int64(goneAfter) {
+		return false
+	}
+	for _, v := range views {
+		if !v.gone && !v.failed {
+			return true
+		}
+	}
+	return false
+}
+
+// edit takes new settings over: sources that stay go on undisturbed.
+func (c *channel) edit(s *switcher) {
+	c.edited = false
+	s.setRule(c.cfg.Switch)
+	old, cur := c.places, c.places[s.current]
+	c.places = nil
+	for _, a := range c.cfg.addresses() {
+		i := slices.IndexFunc(old, func(p *place) bool { return p != nil && p.address == a && p.program == c.cfg.Program })
+		if i < 0 {
+			c.places = append(c.places, newPlace(c, a, c.cfg.Program))
 			continue
 		}
-		if !retry.Sleep(ctx, backoff.Next()) {
-			return
+		old[i].gone = false
+		c.places = append(c.places, old[i])
+		old[i] = nil
+	}
+	for _, p := range old {
+		switch {
+		case p == nil:
+		case p == cur:
+			p.gone = true
+			c.places = append(c.places, p)
+		default:
+			p.close()
 		}
 	}
+	s.renumber(slices.Index(c.places, cur))
 }
 
-// attempt runs one source until it fails, the watch gives it up or ctx ends.
-func (c *channel) attempt(ctx context.Context, i int, address string) error {
-	src, err := c.open(address, c.cfg.Program)
-	if err != nil {
-		return err
+// say logs how the channel is when that is another state than before.
+func (c *channel) say() {
+	st := c.statusLocked()
+	if st.State == c.said.State && st.Reason.Code == c.said.Reason.Code {
+		return
 	}
-	c.begin(i)
-	c.out.Timeline.Restart()
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- src.Run(ctx, c.out) }()
-	defer cancel()
-
-	w := watcher{channel: c, began: c.clock.Now(), backup: len(c.cfg.Backup) > 0}
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case err := <-ended:
-			return err
-		case <-ticker.C:
-			if cause := w.look(); cause != source.CauseNone {
-				cancel()
-				<-ended
-				return source.Because(cause, errors.New("given up"))
-			}
-		}
+	c.said = st
+	switch st.State {
+	case Live:
+		c.log.Info("channel live", "source", st.Source)
+	case Lost, Refused:
+		c.log.Warn("channel not playing", "state", st.State, "reason", st.Reason.Code, "source", st.Source, "err", st.Reason.Detail)
 	}
 }
 
-// watcher looks at a running source from time to time.
-type watcher struct {
-	channel *channel
-	began   int64
-	backup  bool
-	counted int64 // when the bit rate was last computed
-	bytes   uint64
-}
-
-// look updates the channel's state and returns why the source is to be given up, if it is.
-func (w *watcher) look() source.Cause {
-	c := w.channel
-	now := c.clock.Now()
-	v := watch(pulse{
-		now: now, began: w.began, bytes: c.out.LastBytes(), media: c.out.LastMedia(),
-		unplayable: c.unplayable(), backup: w.backup,
-	})
-	if w.counted == 0 {
-		w.counted, w.bytes = now, c.out.Bytes()
-	} else if d := now - w.counted; d >= int64(time.Second) {
-		bytes := c.out.Bytes()
-		c.setBitrate(int64(float64(bytes-w.bytes) * 8 * 1e9 / float64(d)))
-		w.counted, w.bytes = now, bytes
-	}
-	if v.state != "" {
-		c.set(v.state, c.reasonOf(v))
-	}
-	if v.end {
-		return v.cause
-	}
-	return source.CauseNone
-}
-
-// reasonOf returns the sentence for a verdict: what the streams say where they are the cause.
-func (c *channel) reasonOf(v verdict) Reason {
-	if v.cause == source.CauseUnplayable {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.playable == Unplayable {
-			return c.playReason
-		}
-	}
-	return reasonFor(v.cause)
-}
-
-// failed notes that a source ended.
-func (c *channel) failed(err error) {
-	cause := source.CauseOf(err)
-	reason := c.reasonOf(verdict{cause: cause})
-	if err != nil {
-		reason.Detail = err.Error()
-	}
-	state := Lost
-	if permanent(cause, c.hasPlayed()) {
-		state = Refused
-	}
-	c.set(state, reason)
-}
-
-// set changes the state, and says so when it is another one.
-func (c *channel) set(s State, r Reason) {
+// update gives the channel new settings, which it takes over in its goroutine.
+func (c *channel) update(cfg ChannelConfig) {
 	c.mu.Lock()
-	changed := c.state != s || c.reason.Code != r.Code
-	if c.state != s {
-		c.since = time.Now()
-	}
-	c.state = s
-	if changed || r.Detail != "" {
-		c.reason = r
-	}
-	c.played = c.played || s == Live
-	source := c.current
+	c.cfg, c.edited = cfg, true
 	c.mu.Unlock()
-	if !changed {
-		return
-	}
-	if s == Live {
-		c.log.Info("channel live", "source", c.address(source))
-		return
-	}
-	c.log.Warn("channel not playing", "state", s, "reason", r.Code, "source", c.address(source), "err", r.Detail)
+	c.nudge()
 }
 
-func (c *channel) begin(i int) {
+// ask wants a source on air.
+func (c *channel) ask(n int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.current = i
-	c.attempts++
-	c.report, c.playable, c.playReason = source.Report{}, PlayableUnknown, Reason{}
-}
-
-// reported takes what a source says it carries.
-func (c *channel) reported(r source.Report) {
-	playable, why := Judge(r.Streams)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.report, c.playable, c.playReason = r, playable, why
-}
-
-func (c *channel) unplayable() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.playable == Unplayable
-}
-
-func (c *channel) hasPlayed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.played
-}
-
-func (c *channel) setBitrate(b int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.bitrate = b
-}
-
-// address returns the address of a source without its password.
-func (c *channel) address(i int) string {
-	u, err := url.Parse(c.addresses()[i])
-	if err != nil {
-		return ""
+	if n < 0 || n >= len(c.cfg.addresses()) {
+		return ErrNoSource
 	}
-	return u.Redacted()
+	c.asked = n
+	c.nudge()
+	return nil
 }
 
-func (c *channel) status() Status {
+// observe takes what the quality analysis sees.
+func (c *channel) observe(o Observation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Status{
-		ID: c.cfg.ID, Name: c.cfg.Name, State: c.state, Since: c.since, Reason: c.reason,
-		Playable: c.playable, PlayReason: c.playReason,
-		Source: c.address(c.current), Backup: c.current > 0, Attempts: c.attempts, Bitrate: c.bitrate,
-		Program: c.report.Program, Service: c.report.Service, Provider: c.report.Provider,
-		Errors: maps.Clone(c.report.Errors), Formats: make([]Format, 0, len(c.report.Streams)),
-	}
-	if s.State != Live {
-		s.Bitrate = 0
-	}
-	for _, st := range c.report.Streams {
-		s.Formats = append(s.Formats, Format{
-			Format: st.Format, Codec: codecName(st.Format), Published: st.Published, Scrambled: st.Scrambled,
-		})
-	}
-	return s
+	c.sight.observe(o, c.clock.Now())
+}
+
+func (c *channel) hasBackup() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.cfg.Backup) > 0
 }

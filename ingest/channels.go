@@ -1,12 +1,15 @@
 // Package ingest brings channels in: satellite programmes, encoders, cameras. Each
-// channel is one goroutine that runs its source, watches it, and starts it again
+// channel is one goroutine that decides which of its sources are open and which one
+// is on air, and one goroutine for each source that is open, which starts it again
 // for ever; one folder for each protocol makes the sources.
 //
-//	Channels ─> channel ─┬─> source (mpegts/, rtsp/) ─> tracks of channels/{id}
-//	                     └─> watch: live, lost, refused
+//	Channels ─> channel ─> switcher: which source is on air, which are open
+//	               ├─> place ─> source (mpegts/, rtsp/) ─> lane ─┐
+//	               └─> place ─> source ──────────────────> lane ─┴─> air ─> channels/{id}
 //
-// A channel publishes once and keeps its publisher over restarts of its source, so
-// that nobody who watches has to begin anew. Channels do not touch one another.
+// A channel publishes once and keeps its publisher and its tracks over changes of
+// its source, so that nobody who watches has to begin anew. Channels do not touch
+// one another.
 package ingest
 
 import (
@@ -31,6 +34,8 @@ var (
 	ErrNotFound = errors.New("channel not found")
 	// ErrBadChannel is wrapped by every error about a channel's own settings.
 	ErrBadChannel = errors.New("bad channel")
+	// ErrNoSource: the channel has no source with this number.
+	ErrNoSource = errors.New("no such source")
 	// ErrClosed: the channels are closed.
 	ErrClosed = errors.New("channels are closed")
 )
@@ -43,8 +48,10 @@ type ChannelConfig struct {
 	Source string
 	// Program is the program_number in a transport stream; 0: the first that can be played.
 	Program int
-	// Backup lists further addresses, tried in turn when the one before fails.
+	// Backup lists further addresses, tried in this order when the one on air fails.
 	Backup []string
+	// Switch says when, and when to return.
+	Switch Rule
 }
 
 // Opener makes the source of an address.
@@ -106,7 +113,10 @@ func (c *Channels) Check(cfg ChannelConfig) error {
 	if err := stream.CheckID(cfg.ID); err != nil {
 		return fmt.Errorf("%w: id: %w", ErrBadChannel, err)
 	}
-	for i, address := range append([]string{cfg.Source}, cfg.Backup...) {
+	if err := cfg.Switch.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadChannel, err)
+	}
+	for i, address := range cfg.addresses() {
 		if _, err := c.open(address, cfg.Program); err != nil {
 			return fmt.Errorf("%w: source %d: %w", ErrBadChannel, i+1, err)
 		}
@@ -153,10 +163,58 @@ func (c *Channels) Remove(id string) error {
 	return nil
 }
 
+// Update gives a channel other settings. Sources that stay the same go on
+// undisturbed; a source on air that is no longer one of the channel's stays there
+// until another one can begin. The errors are [ErrNotFound] and [ErrBadChannel].
+func (c *Channels) Update(cfg ChannelConfig) error {
+	if err := c.Check(cfg); err != nil {
+		return err
+	}
+	ch, err := c.channel(cfg.ID)
+	if err != nil {
+		return fmt.Errorf("update channel %q: %w", cfg.ID, err)
+	}
+	ch.update(cfg)
+	return nil
+}
+
+// Switch puts a source of a channel on air, 0 the primary, as soon as it can begin;
+// when it cannot within a quarter of a minute, nothing changes. A backup that was
+// chosen so stays until it fails or the primary is chosen. The errors are
+// [ErrNotFound] and [ErrNoSource].
+func (c *Channels) Switch(id string, n int) error {
+	ch, err := c.channel(id)
+	if err == nil {
+		err = ch.ask(n)
+	}
+	if err != nil {
+		return fmt.Errorf("switch channel %q to source %d: %w", id, n, err)
+	}
+	return nil
+}
+
+// Observe takes what the quality analysis sees and hears on a channel now; one that
+// is not there is left alone. It never blocks.
+func (c *Channels) Observe(id string, o Observation) {
+	if ch, err := c.channel(id); err == nil {
+		ch.observe(o)
+	}
+}
+
+func (c *Channels) channel(id string) (*channel, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := c.find(id)
+	if i < 0 {
+		return nil, ErrNotFound
+	}
+	return c.list[i], nil
+}
+
 // find returns the place of a channel, or -1. The caller holds c.mu.
 func (c *Channels) find(id string) int {
 	for i, ch := range c.list {
-		if ch.cfg.ID == id {
+		if ch.id == id {
 			return i
 		}
 	}
@@ -177,14 +235,10 @@ func (c *Channels) List() []Status {
 
 // Get returns how one channel is; ok is false when there is none with this id.
 func (c *Channels) Get(id string) (s Status, ok bool) {
-	c.mu.Lock()
-	i := c.find(id)
-	if i < 0 {
-		c.mu.Unlock()
+	ch, err := c.channel(id)
+	if err != nil {
 		return Status{}, false
 	}
-	ch := c.list[i]
-	c.mu.Unlock()
 	return ch.status(), true
 }
 

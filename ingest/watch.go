@@ -8,10 +8,9 @@ import (
 
 // How long silence is borne. A channel says within 3 s that its source is gone.
 const (
-	silence     = 2 * time.Second  // without media after it played: lost
-	startup     = 3 * time.Second  // without media from the beginning: lost
-	giveUp      = 10 * time.Second // without media: the source is opened anew
-	startBackup = 5 * time.Second  // without media from the beginning, when there is another source
+	silence = 2 * time.Second  // without media after it played: lost
+	startup = 3 * time.Second  // without media from the beginning: lost
+	giveUp  = 10 * time.Second // without media: the source is opened anew
 )
 
 // State is how a channel is.
@@ -19,6 +18,7 @@ type State string
 
 // The states.
 const (
+	Idle       State = "idle"       // of a source: not open
 	Connecting State = "connecting" // nothing is known yet
 	Live       State = "live"
 	Lost       State = "lost"    // played or should play; being tried again
@@ -31,7 +31,6 @@ type pulse struct {
 	bytes      int64 // when bytes last arrived; 0: never
 	media      int64 // when media was last written; 0: never
 	unplayable bool  // what the source carries cannot be played
-	backup     bool  // there is another source to go to
 }
 
 // verdict is what follows from it.
@@ -41,7 +40,8 @@ type verdict struct {
 	end   bool // the source is to be given up
 }
 
-// watch judges a running source. Time alone decides; nothing is remembered.
+// watch judges a running source by itself; whether another one is better is for the
+// [switcher]. Time alone decides; nothing is remembered.
 func watch(p pulse) verdict {
 	since := func(t int64) time.Duration { return time.Duration(p.now - max(t, p.began)) }
 	played := p.media >= p.began && p.media > 0
@@ -55,13 +55,11 @@ func watch(p pulse) verdict {
 		return verdict{state: Live}
 	case p.unplayable && cause == source.CauseNoMedia:
 		// It says what it is and goes on saying it: nothing to be opened anew.
-		return verdict{state: Refused, cause: source.CauseUnplayable, end: p.backup && quiet >= startBackup}
-	case played:
-		return verdict{state: Lost, cause: cause, end: p.backup || quiet >= giveUp}
-	case quiet < startup:
+		return verdict{state: Refused, cause: source.CauseUnplayable}
+	case !played && quiet < startup:
 		return verdict{}
 	}
-	return verdict{state: Lost, cause: cause, end: quiet >= giveUp || p.backup && quiet >= startBackup}
+	return verdict{state: Lost, cause: cause, end: quiet >= giveUp}
 }
 
 // permanent reports whether a cause needs a person rather than patience. A path

@@ -13,8 +13,8 @@ func TestWatchJudgesByTimeAlone(t *testing.T) {
 	at := func(now, bytes, media float64) pulse {
 		return pulse{now: int64(now * 1e9), began: 100 * s, bytes: int64(bytes * 1e9), media: int64(media * 1e9)}
 	}
-	with := func(p pulse, backup, unplayable bool) pulse {
-		p.backup, p.unplayable = backup, unplayable
+	unplayable := func(p pulse) pulse {
+		p.unplayable = true
 		return p
 	}
 	for name, tc := range map[string]struct {
@@ -26,17 +26,14 @@ func TestWatchJudgesByTimeAlone(t *testing.T) {
 		"nothing for 3 s":                        {at(103, 0, 0), verdict{Lost, source.CauseNoPackets, false}},
 		"bytes but no media for 3 s":             {at(103, 102.9, 0), verdict{Lost, source.CauseNoMedia, false}},
 		"nothing for 10 s":                       {at(110, 0, 0), verdict{Lost, source.CauseNoPackets, true}},
-		"nothing for 5 s, there is a backup":     {with(at(105, 0, 0), true, false), verdict{Lost, source.CauseNoPackets, true}},
 		"media":                                  {at(105, 105, 104.9), verdict{state: Live}},
 		"media 1.9 s ago":                        {at(106.9, 105, 105), verdict{state: Live}},
 		"media 2 s ago, nothing arrives":         {at(107, 105, 105), verdict{Lost, source.CauseNoPackets, false}},
 		"media 2 s ago, bytes arrive":            {at(107, 106.9, 105), verdict{Lost, source.CauseNoMedia, false}},
-		"media 2 s ago, there is a backup":       {with(at(107, 105, 105), true, false), verdict{Lost, source.CauseNoPackets, true}},
 		"media 10 s ago":                         {at(115, 105, 105), verdict{Lost, source.CauseNoPackets, true}},
-		"scrambled":                              {with(at(101, 100.9, 0), false, true), verdict{Refused, source.CauseUnplayable, false}},
-		"scrambled for long":                     {with(at(500, 499.9, 0), false, true), verdict{Refused, source.CauseUnplayable, false}},
-		"scrambled, there is a backup":           {with(at(105, 104.9, 0), true, true), verdict{Refused, source.CauseUnplayable, true}},
-		"scrambled, then nothing":                {with(at(110, 101, 0), false, true), verdict{Lost, source.CauseNoPackets, true}},
+		"scrambled":                              {unplayable(at(101, 100.9, 0)), verdict{Refused, source.CauseUnplayable, false}},
+		"scrambled for long":                     {unplayable(at(500, 499.9, 0)), verdict{Refused, source.CauseUnplayable, false}},
+		"scrambled, then nothing":                {unplayable(at(110, 101, 0)), verdict{Lost, source.CauseNoPackets, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := watch(tc.in); got != tc.want {

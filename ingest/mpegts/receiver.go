@@ -86,6 +86,7 @@ func (r *receiver) pcr(pid uint16, pcr int64, _ bool) {
 		}
 	}
 	r.clock, r.clocked = pcr, true
+	r.out.Referenced(r.now)
 }
 
 // clockStep returns the distance between two clock references, over a wrap.
@@ -266,8 +267,21 @@ func (r *receiver) report() {
 		for i := range rep.Streams {
 			rep.Streams[i].Published = r.tracks[uint16(rep.Streams[i].PID)] != nil
 		}
+		now(rep.Streams, s)
 	}
 	r.out.Report(rep)
+}
+
+// now makes scrambled streams those that are scrambled at the moment: a programme
+// that was for an hour plays again.
+func now(streams []source.Stream, s *core.Service) {
+	for i := range streams {
+		for _, st := range s.Streams {
+			if int(st.PID) == streams[i].PID && st.Known {
+				streams[i].Scrambled = st.ScrambledNow()
+			}
+		}
+	}
 }
 
 // Streams returns the pictures and sounds of a service.

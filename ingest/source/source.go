@@ -21,10 +21,11 @@ type Source interface {
 	Run(ctx context.Context, out *Output) error
 }
 
-// Output is where a source writes. It belongs to a channel and outlives sources.
+// Output is where a source writes. A channel makes one for each attempt and decides
+// what becomes of what is written: it goes on air, or it waits.
 type Output struct {
 	Publisher *stream.Publisher
-	// Timeline is for transport streams; the channel has told it that a new source begins.
+	// Timeline is for transport streams.
 	Timeline *media.Timeline
 	Clock    media.Clock
 	Log      *slog.Logger
@@ -34,6 +35,7 @@ type Output struct {
 
 	bytes   atomic.Uint64
 	arrival atomic.Int64 // of the newest bytes
+	clock   atomic.Int64 // of the newest clock reference
 	media   atomic.Int64 // of the newest frame or packet written
 	latest  atomic.Int64 // highest media.Time written
 
@@ -63,6 +65,13 @@ func (o *Output) Received(n int, arrival int64) {
 	o.arrival.Store(arrival)
 }
 
+// Referenced notes that a clock reference (PCR) of the programme arrived. A source
+// that never calls it has no such clock, and is not judged by it.
+func (o *Output) Referenced(arrival int64) { o.clock.Store(arrival) }
+
+// LastReference returns when a clock reference last arrived; 0: never.
+func (o *Output) LastReference() int64 { return o.clock.Load() }
+
 // Written notes that media with a time was written at a moment of the clock.
 func (o *Output) Written(t media.Time, arrival int64) {
 	o.media.Store(arrival)
@@ -74,7 +83,7 @@ func (o *Output) Written(t media.Time, arrival int64) {
 	}
 }
 
-// Bytes returns how many bytes arrived so far, over all sources.
+// Bytes returns how many bytes arrived so far.
 func (o *Output) Bytes() uint64 { return o.bytes.Load() }
 
 // LastBytes returns when bytes last arrived; 0: never.

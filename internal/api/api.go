@@ -42,9 +42,14 @@ type Channels interface {
 	// List returns all, in their order; Get one.
 	List() []ChannelState
 	Get(id string) (ChannelState, bool)
-	// Add starts a channel and Remove stops it; neither disturbs another.
+	// Add starts a channel, Update changes it in its course and Remove stops it; none
+	// disturbs another. Errors about the rule wrap [ErrBadSwitch], all others are
+	// about an address.
 	Add(store.Channel) error
+	Update(store.Channel) error
 	Remove(id string)
+	// Switch puts a source on air, 0 the primary; the error may wrap [ErrNoSource].
+	Switch(id string, source int) error
 }
 
 // ChannelState is a channel as it is now.
@@ -57,6 +62,25 @@ type ChannelState struct {
 	Reason   Reason
 	Tracks   []Track
 	Bitrate  int64 // bits a second
+
+	Service     string // what the stream calls itself
+	Provider    string
+	OnBackup    bool
+	Sources     []Source          // the primary and the backups, in order
+	Rule        store.Switch      // in force, with its defaults
+	Switched    time.Time         // when another source last went on air; zero: never
+	SwitchedFor string            // why
+	Attempts    int               // how often a source was started
+	Errors      map[string]uint64 // of the source in use, by name
+}
+
+// Source is one source of a channel as it is now.
+type Source struct {
+	Address string    `json:"address" doc:"Without its password"`
+	Active  bool      `json:"active" doc:"It is on air, or to be on air"`
+	State   string    `json:"state" doc:"idle, connecting, live, lost or refused"`
+	Since   time.Time `json:"since"`
+	Reason  *Reason   `json:"reason,omitempty"`
 }
 
 // Reason is why something is as it is, for a program and for people.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -51,6 +52,28 @@ func (m *memoryChannels) Add(c store.Channel) error {
 		return errors.New("scheme")
 	}
 	m.rows = append(m.rows, c)
+	return nil
+}
+
+func (m *memoryChannels) Update(c store.Channel) error {
+	if strings.HasPrefix(c.Source, "ftp:") {
+		return errors.New("scheme")
+	}
+	if c.Switch.Back == "perhaps" {
+		return fmt.Errorf("back: %w", ErrBadSwitch)
+	}
+	for i := range m.rows {
+		if m.rows[i].ID == c.ID {
+			m.rows[i] = c
+		}
+	}
+	return nil
+}
+
+func (m *memoryChannels) Switch(_ string, n int) error {
+	if n > 1 {
+		return ErrNoSource
+	}
 	return nil
 }
 
@@ -230,6 +253,17 @@ func TestLifeOfAChannel(t *testing.T) {
 	if c := w.want(200, auth.Operator, "GET", "/api/v1/channels/a", ""); c["source"] != "rtsp://u:secret@10.0.0.1/a" {
 		t.Errorf("a refused change did not leave the channel as it was: %v", c)
 	}
+	if p := w.want(422, auth.Operator, "PATCH", "/api/v1/channels/a", `{"switch":{"back":"perhaps"}}`); p["code"] != "bad_switch" {
+		t.Errorf("%v", p)
+	}
+	w.want(200, auth.Operator, "PATCH", "/api/v1/channels/a", `{"switch":{"on":[],"after":{"black":"20s"},"standby":true},"backup":["udp://1.2.3.4:5"]}`)
+	w.want(202, auth.Operator, "POST", "/api/v1/channels/a/switch", `{"source":1}`)
+	if p := w.want(422, auth.Operator, "POST", "/api/v1/channels/a/switch", `{"source":2}`); p["code"] != "no_such_source" {
+		t.Errorf("%v", p)
+	}
+	w.want(404, auth.Operator, "POST", "/api/v1/channels/none/switch", `{"source":0}`)
+	w.want(422, auth.Operator, "POST", "/api/v1/channels/a/switch", `{"source":-1}`)
+	w.want(403, auth.Chair, "POST", "/api/v1/channels/a/switch", `{"source":0}`)
 	for _, call := range [][2]string{{"PATCH", `{"name":"x"}`}, {"DELETE", ""}} {
 		if p := w.want(409, auth.Operator, call[0], "/api/v1/channels/fixed", call[1]); p["code"] != "channel_fixed" {
 			t.Errorf("%v", p)
@@ -288,7 +322,7 @@ func TestDescriptionListsEveryPath(t *testing.T) {
 		t.Errorf("openapi %q", v)
 	}
 	paths, _ := d["paths"].(map[string]any)
-	for _, p := range []string{"sessions", "sessions/current", "meetings", "meetings/{id}", "channels", "channels/{id}", "recordings", "recordings/{id}", "recordings/{id}/stop", "recordings/{id}/file", "users", "users/{id}", "kiosks", "kiosks/{id}", "tokens", "about"} {
+	for _, p := range []string{"sessions", "sessions/current", "meetings", "meetings/{id}", "channels", "channels/{id}", "channels/{id}/switch", "recordings", "recordings/{id}", "recordings/{id}/stop", "recordings/{id}/file", "users", "users/{id}", "kiosks", "kiosks/{id}", "tokens", "about"} {
 		if paths["/api/v1/"+p] == nil {
 			t.Errorf("%s is not described", p)
 		}

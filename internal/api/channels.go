@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,6 +23,18 @@ var (
 	errBadSource = apierr.New(http.StatusUnprocessableEntity, "bad_source",
 		"The source is not an address that can be received: udp, rtp, http, https, file, rtsp or rtsps.",
 		"信号源地址无效，可用 udp、rtp、http、https、file、rtsp、rtsps。")
+	errBadSwitch = apierr.New(http.StatusUnprocessableEntity, "bad_switch",
+		"The switching rule is wrong: on and after name no_packets, no_media, no_pcr, scrambled, black, frozen, silent; after is 200ms to 1h; back is auto, manual or never.",
+		"切换规则有误：on 和 after 只能写 no_packets、no_media、no_pcr、scrambled、black、frozen、silent；after 为 200ms 至 1h；back 为 auto、manual 或 never。")
+	errNoSource = apierr.New(http.StatusUnprocessableEntity, "no_such_source",
+		"The channel has no source with this number; 0 is the primary.", "该频道没有这个编号的信号源，0 为主用。")
+)
+
+// ErrBadSwitch is wrapped by errors of [Channels] about the switching rule, and
+// ErrNoSource by those about the number of a source.
+var (
+	ErrBadSwitch error = errBadSwitch
+	ErrNoSource  error = errNoSource
 )
 
 type channelView struct {
@@ -38,6 +51,17 @@ type channelView struct {
 	Reason   *Reason   `json:"reason,omitempty"`
 	Tracks   []Track   `json:"tracks"`
 	Bitrate  int64     `json:"bitrate"`
+	// Service and Provider are what the stream calls itself.
+	Service  string     `json:"service,omitempty"`
+	Provider string     `json:"provider,omitempty"`
+	OnBackup bool       `json:"on_backup"`
+	Attempts int        `json:"attempts" doc:"How often a source was started"`
+	Switched *time.Time `json:"switched,omitempty" doc:"When another source last went on air"`
+	// SwitchedFor is the fault, or manual, back, removed.
+	SwitchedFor string            `json:"switched_for,omitempty"`
+	Sources     []Source          `json:"sources,omitempty" doc:"Only for operators"`
+	Switch      *store.Switch     `json:"switch,omitempty" doc:"The rule in force; only for operators"`
+	Errors      map[string]uint64 `json:"errors,omitempty"`
 }
 
 // channelView shows sources, which may hold passwords, only to those who manage them.
@@ -52,8 +76,14 @@ func channelViewOf(c ChannelState, p auth.Principal) channelView {
 	if v.Tracks == nil {
 		v.Tracks = []Track{}
 	}
+	v.Service, v.Provider, v.OnBackup, v.Attempts, v.Errors = c.Service, c.Provider, c.OnBackup, c.Attempts, c.Errors
+	if !c.Switched.IsZero() {
+		t := c.Switched.UTC()
+		v.Switched, v.SwitchedFor = &t, c.SwitchedFor
+	}
 	if p.May(auth.ManageChannels, "") {
 		v.Source, v.Program, v.Backup = c.Source, c.Program, c.Backup
+		v.Sources, v.Switch = c.Sources, &c.Rule
 	}
 	return v
 }
@@ -65,6 +95,8 @@ type newChannel struct {
 		Source  string   `json:"source" minLength:"1" maxLength:"2000"`
 		Program int      `json:"program,omitempty" minimum:"0" maximum:"65535"`
 		Backup  []string `json:"backup,omitempty" maxItems:"8"`
+		// Switch is when the channel leaves its source and when it returns.
+		Switch store.Switch `json:"switch,omitzero"`
 	}
 }
 
@@ -75,6 +107,15 @@ type channelChange struct {
 		Source  *string   `json:"source,omitempty" minLength:"1" maxLength:"2000"`
 		Program *int      `json:"program,omitempty" minimum:"0" maximum:"65535"`
 		Backup  *[]string `json:"backup,omitempty" maxItems:"8"`
+		// Switch replaces the rule as a whole.
+		Switch *store.Switch `json:"switch,omitempty"`
+	}
+}
+
+type channelSwitch struct {
+	ByID
+	Body struct {
+		Source int `json:"source" minimum:"0" maximum:"8" doc:"0: the primary; 1 and up: the backups"`
 	}
 }
 
@@ -93,7 +134,19 @@ func (s *service) channels(a huma.API) {
 		return s.channel(ctx, in.ID)
 	})
 	huma.Register(a, op("POST", "/channels", "create-channel", "Add a channel and start it", auth.ManageChannels, http.StatusCreated), s.createChannel)
-	huma.Register(a, op("PATCH", "/channels/{id}", "change-channel", "Change a channel and start it anew", auth.ManageChannels, http.StatusOK), s.changeChannel)
+	huma.Register(a, op("PATCH", "/channels/{id}", "change-channel", "Change a channel; sources that stay the same go on undisturbed", auth.ManageChannels, http.StatusOK), s.changeChannel)
+	huma.Register(a, op("POST", "/channels/{id}/switch", "switch-channel", "Put a source of a channel on air as soon as it can begin", auth.ManageChannels, http.StatusAccepted), func(ctx context.Context, in *channelSwitch) (*body[channelView], error) {
+		if _, ok := s.Channels.Get(in.ID); !ok {
+			return nil, problem(errNotFound)
+		}
+		if err := s.Channels.Switch(in.ID, in.Body.Source); err != nil {
+			return nil, problem(err)
+		}
+		if err := s.audit(ctx, "channel.switch", in.ID, strconv.Itoa(in.Body.Source)); err != nil {
+			return nil, err
+		}
+		return s.channel(ctx, in.ID)
+	})
 	huma.Register(a, op("DELETE", "/channels/{id}", "delete-channel", "Stop and remove a channel", auth.ManageChannels, http.StatusNoContent), func(ctx context.Context, in *ByID) (*struct{}, error) {
 		if c, ok := s.Channels.Get(in.ID); ok && c.Fixed {
 			return nil, problem(errChannelFixed)
@@ -115,27 +168,42 @@ func (s *service) channel(ctx context.Context, id string) (*body[channelView], e
 }
 
 func (s *service) createChannel(ctx context.Context, in *newChannel) (*body[channelView], error) {
-	if err := stream.CheckID(in.Body.ID); err != nil {
-		return nil, problem(errBadID.Because(err))
+	c := store.Channel{
+		ID: in.Body.ID, Name: in.Body.Name, Source: in.Body.Source, Program: in.Body.Program, Backup: in.Body.Backup, Switch: in.Body.Switch,
 	}
-	if _, ok := s.Channels.Get(in.Body.ID); ok {
-		return nil, problem(errChannelExists)
+	if err := s.addChannel(ctx, c); err != nil {
+		return nil, problem(err)
 	}
-	c := store.Channel{ID: in.Body.ID, Name: in.Body.Name, Source: in.Body.Source, Program: in.Body.Program, Backup: in.Body.Backup}
+	return s.channel(ctx, c.ID)
+}
+
+// addChannel starts a channel and keeps it.
+func (s *service) addChannel(ctx context.Context, c store.Channel) error {
+	if err := stream.CheckID(c.ID); err != nil {
+		return errBadID.Because(err)
+	}
+	if _, ok := s.Channels.Get(c.ID); ok {
+		return errChannelExists
+	}
 	if err := s.Channels.Add(c); err != nil {
-		return nil, problem(errBadSource.Because(err))
+		return badChannel(err)
 	}
 	if err := s.Store.CreateChannel(ctx, c); err != nil {
 		s.Channels.Remove(c.ID)
 		if errors.Is(err, store.ErrConflict) {
 			err = errChannelExists.Because(err)
 		}
-		return nil, problem(err)
+		return err
 	}
-	if err := s.audit(ctx, "channel.create", c.ID, c.Name); err != nil {
-		return nil, err
+	return s.audit(ctx, "channel.create", c.ID, c.Name)
+}
+
+// badChannel says what is wrong with a channel's settings.
+func badChannel(err error) error {
+	if errors.Is(err, ErrBadSwitch) {
+		return errBadSwitch.Because(err)
 	}
-	return s.channel(ctx, c.ID)
+	return errBadSource.Because(err)
 }
 
 func (s *service) changeChannel(ctx context.Context, in *channelChange) (*body[channelView], error) {
@@ -159,12 +227,14 @@ func (s *service) changeChannel(ctx context.Context, in *channelChange) (*body[c
 	if in.Body.Backup != nil {
 		c.Backup = *in.Body.Backup
 	}
-	s.Channels.Remove(c.ID)
-	if err := s.Channels.Add(c); err != nil {
-		return nil, problem(errBadSource.Because(errors.Join(err, s.Channels.Add(old))))
+	if in.Body.Switch != nil {
+		c.Switch = *in.Body.Switch
+	}
+	if err := s.Channels.Update(c); err != nil {
+		return nil, problem(badChannel(err))
 	}
 	if err := s.Store.UpdateChannel(ctx, c); err != nil {
-		return nil, found(err)
+		return nil, found(errors.Join(err, s.Channels.Update(old)))
 	}
 	if err := s.audit(ctx, "channel.change", c.ID, c.Name); err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ type pid struct {
 	print     [2]uint64
 	scrambled bool // packets came scrambled
 	clear     bool // packets came in the clear
+	ciphered  bool // the newest packet with payload came scrambled
 
 	sections *sections // set for PSI and SI
 	stream   *Stream   // set for elementary streams
@@ -176,13 +177,13 @@ func (d *Demuxer) packet(p []byte) {
 	payload := p[start:]
 	if p[3]&0xC0 != 0 {
 		d.stats.Scrambled++
-		st.scrambled = true
+		st.scrambled, st.ciphered = true, true
 		if d.monitor != nil {
 			d.monitor.scrambledTable(st)
 		}
 		return
 	}
-	st.clear = true
+	st.clear, st.ciphered = true, false
 	unitStart := p[1]&0x40 != 0
 	switch {
 	case st.sections != nil:

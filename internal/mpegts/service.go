@@ -62,6 +62,10 @@ type Stream struct {
 // Scrambled reports whether packets of the stream came scrambled.
 func (s *Stream) Scrambled() bool { return s.pid.scrambled }
 
+// ScrambledNow reports whether the newest packet of the stream came scrambled; when
+// none came yet, whether the service announces it is for the caller to ask.
+func (s *Stream) ScrambledNow() bool { return s.pid.ciphered }
+
 // Times are the times of an access unit as carried, in 33-bit ticks of 90 kHz.
 type Times struct {
 	PTS, DTS int64 // DTS equals PTS when the stream carries none; [NoTime] when neither is known

@@ -14,12 +14,13 @@ type Channel struct {
 	Program  int      // MPEG-TS program number; 0: the first playable one
 	Backup   []string // URLs, tried in order when Source is lost
 	Position int      // place in lists; equal ones are ordered by id
+	Switch   Switch
 }
 
-const channelColumns = "id, name, source, program, backup, position"
+const channelColumns = "id, name, source, program, backup, position, switching"
 
 func scanChannel(r scanner, c *Channel) error {
-	return r.Scan(&c.ID, &c.Name, &c.Source, &c.Program, list{&c.Backup}, &c.Position)
+	return r.Scan(&c.ID, &c.Name, &c.Source, &c.Program, list{&c.Backup}, &c.Position, switchColumn{&c.Switch})
 }
 
 // CreateChannel adds a channel; a taken id is [ErrConflict].
@@ -28,8 +29,12 @@ func (s *Store) CreateChannel(ctx context.Context, c Channel) error {
 	if err != nil {
 		return fmt.Errorf("create channel %q: %w", c.ID, err)
 	}
-	_, err = s.exec(ctx, "INSERT INTO channels ("+channelColumns+") VALUES ($1, $2, $3, $4, $5, $6)",
-		c.ID, c.Name, c.Source, c.Program, backup, c.Position)
+	rule, err := switchText(c.Switch)
+	if err != nil {
+		return fmt.Errorf("create channel %q: %w", c.ID, err)
+	}
+	_, err = s.exec(ctx, "INSERT INTO channels ("+channelColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+		c.ID, c.Name, c.Source, c.Program, backup, c.Position, rule)
 	if err != nil {
 		return fmt.Errorf("create channel %q: %w", c.ID, err)
 	}
@@ -42,8 +47,12 @@ func (s *Store) UpdateChannel(ctx context.Context, c Channel) error {
 	if err != nil {
 		return fmt.Errorf("update channel %q: %w", c.ID, err)
 	}
-	err = s.execOne(ctx, "UPDATE channels SET name = $1, source = $2, program = $3, backup = $4, position = $5 WHERE id = $6",
-		c.Name, c.Source, c.Program, backup, c.Position, c.ID)
+	rule, err := switchText(c.Switch)
+	if err != nil {
+		return fmt.Errorf("update channel %q: %w", c.ID, err)
+	}
+	err = s.execOne(ctx, "UPDATE channels SET name = $1, source = $2, program = $3, backup = $4, position = $5, switching = $6 WHERE id = $7",
+		c.Name, c.Source, c.Program, backup, c.Position, rule, c.ID)
 	if err != nil {
 		return fmt.Errorf("update channel %q: %w", c.ID, err)
 	}

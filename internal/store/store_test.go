@@ -249,6 +249,7 @@ func TestMeetingEventsAreAppendedAllOrNone(t *testing.T) {
 func TestChannelLivesFromCreationToDeletion(t *testing.T) {
 	s, ctx := open(t), t.Context()
 	c := store.Channel{ID: "cctv1", Name: "中央一套", Source: "udp://239.1.1.1:5000", Program: 101, Backup: []string{"rtsp://10.0.0.9/a"}, Position: 2}
+	c.Switch = store.Switch{On: []string{}, After: map[string]string{"black": "20s"}, Back: "manual", Standby: true}
 	check(t, s.CreateChannel(ctx, c))
 	want(t, s.CreateChannel(ctx, c), store.ErrConflict)
 	first := store.Channel{ID: "demo", Name: "测试", Source: "udp://127.0.0.1:5500", Backup: []string{}, Position: 1}

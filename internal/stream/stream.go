@@ -72,7 +72,8 @@ func (s *Stream) editedLocked() {
 // Publisher is the right to write a stream. Its methods may be called from any
 // goroutine; each of its tracks is written by one.
 type Publisher struct {
-	hub    *Hub
+	hub    *Hub // nil: see Divert
+	sink   Sink // set by Divert
 	stream *Stream
 	once   sync.Once
 	done   chan struct{}
@@ -90,6 +91,12 @@ func (p *Publisher) Done() <-chan struct{} { return p.done }
 // same label and layer but another codec or form is replaced. After the publisher
 // was closed the track is a dead one: it can be written, and nobody reads it.
 func (p *Publisher) AddTrack(info TrackInfo) *Track {
+	t := p.addTrack(info)
+	p.tell()
+	return t
+}
+
+func (p *Publisher) addTrack(info TrackInfo) *Track {
 	s := p.stream
 	s.mu.Lock()
 	var old *Track
@@ -105,7 +112,7 @@ func (p *Publisher) AddTrack(info TrackInfo) *Track {
 		s.mu.Unlock()
 		return old
 	}
-	t := newTrack(info, s.edited)
+	t := newTrack(info, p)
 	if s.pub == p {
 		list := slices.DeleteFunc(slices.Clone(s.list), func(t *Track) bool { return t == old })
 		s.list = append(list, t)
@@ -125,15 +132,17 @@ func (p *Publisher) AddTrack(info TrackInfo) *Track {
 func (p *Publisher) SetTracks(infos []TrackInfo) []*Track {
 	out := make([]*Track, len(infos))
 	for i, info := range infos {
-		out[i] = p.AddTrack(info)
+		out[i] = p.addTrack(info)
 	}
 	p.removeTracks(func(t *Track) bool { return !slices.Contains(out, t) })
+	p.tell()
 	return out
 }
 
 // RemoveTrack ends one track.
 func (p *Publisher) RemoveTrack(t *Track) {
 	p.removeTracks(func(o *Track) bool { return o == t })
+	p.tell()
 }
 
 func (p *Publisher) removeTracks(which func(*Track) bool) {
@@ -163,6 +172,11 @@ func (p *Publisher) removeTracks(which func(*Track) bool) {
 func (p *Publisher) Close() {
 	p.once.Do(func() {
 		s := p.stream
+		if p.hub == nil {
+			close(p.done)
+			endAll(s.take(nil))
+			return
+		}
 		// A newer publisher may own the stream by now; its tracks stay.
 		p.hub.mu.Lock()
 		var gone []*Track

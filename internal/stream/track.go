@@ -44,6 +44,8 @@ type Track struct {
 	info   TrackInfo // set once, Format excepted
 	format atomic.Pointer[media.Format]
 	onEdit func() // tells the stream that the format changed; set once
+	sink   Sink   // takes the items instead of the rings; set once, nil in a hub
+	asks   atomic.Pointer[Track]
 
 	packets atomic.Pointer[Ring[media.Packet]] // native, or derived while somebody asks
 	frames  atomic.Pointer[Ring[media.Frame]]  // likewise
@@ -71,10 +73,14 @@ const (
 	keepAudio        = 512
 )
 
-func newTrack(info TrackInfo, onEdit func()) *Track {
-	t := &Track{info: info, onEdit: onEdit, keyFrame: make(chan struct{}, 1), done: make(chan struct{})}
+func newTrack(info TrackInfo, p *Publisher) *Track {
+	t := &Track{info: info, onEdit: p.stream.edited, sink: p.sink, keyFrame: make(chan struct{}, 1), done: make(chan struct{})}
 	f := info.Format
 	t.format.Store(&f)
+	if t.sink != nil {
+		t.onEdit = p.tell
+		return t
+	}
 	if info.Form == Packets {
 		t.packets.Store(NewRing[media.Packet](t.keep(Packets)))
 		t.cache = make([]atomic.Pointer[media.Packet], t.keep(Packets))
@@ -138,6 +144,10 @@ func (t *Track) Done() <-chan struct{} { return t.done }
 // it, from one goroutine; p must not change afterwards.
 func (t *Track) WritePacket(p *media.Packet) {
 	t.count(p.SyncPoint(), len(p.Payload), p.Arrival)
+	if t.sink != nil {
+		t.sink.Packet(t, p)
+		return
+	}
 	t.cache[uint64(p.Sequence)%uint64(len(t.cache))].Store(p)
 	t.packets.Load().Write(p, p.SyncPoint())
 }
@@ -146,6 +156,10 @@ func (t *Track) WritePacket(p *media.Packet) {
 // it, from one goroutine; f must not change afterwards.
 func (t *Track) WriteFrame(f *media.Frame) {
 	t.count(f.Sync, f.Size(), f.Arrival)
+	if t.sink != nil {
+		t.sink.Frame(t, f)
+		return
+	}
 	t.frames.Load().Write(f, f.Sync)
 }
 
@@ -175,6 +189,10 @@ func (t *Track) Lookup(sequence int64) *media.Packet {
 // RequestKeyFrame asks the publisher for a sync point. It never blocks; requests
 // that nobody has fetched yet become one. Throttling is the publisher's.
 func (t *Track) RequestKeyFrame() {
+	if to := t.asks.Load(); to != nil {
+		to.RequestKeyFrame()
+		return
+	}
 	select {
 	case t.keyFrame <- struct{}{}:
 	default:
