@@ -12,8 +12,9 @@ import {
   userRow,
   type UserRow,
 } from './rows'
-
-type Json = Record<string, unknown>
+import { type GuideEvent, guideEvent } from './guide/events'
+import { channelDetail, type ChannelDetail, watchedRow, type WatchedRow } from './wall/reading'
+import { count, type Json } from './fields'
 
 /** The most rows a list call returns. */
 const page = '?limit=500'
@@ -32,10 +33,41 @@ export interface ChannelInput {
   backup: string[]
 }
 
+export interface EpgQuery {
+  channel?: string
+  from?: Date
+  to?: Date
+  q?: string
+  limit?: number
+  offset?: number
+}
+
+/** A page of the programme guide, and how many events there are in all. */
+async function epgPage(
+  query: EpgQuery,
+  signal: AbortSignal,
+): Promise<{ events: GuideEvent[]; read: number; total: number }> {
+  const words = new URLSearchParams()
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined) words.set(key, value instanceof Date ? value.toISOString() : String(value))
+  }
+  const answer = await api<Json>('GET', `/epg?${words.toString()}`, undefined, signal)
+  const rows = listOf<Json>(answer, 'events')
+  const events = rows.map(guideEvent).filter((e) => e !== null)
+  return { events, read: rows.length, total: count(answer['total']) }
+}
+
 /** Every call of the console to the server. All throw ApiError. */
 export const server = {
   channels: async (signal: AbortSignal, language: string): Promise<ChannelRow[]> =>
     (await list('channels', signal)).map((row, index) => channelRow(row, index, language)),
+  watched: async (signal: AbortSignal, language: string): Promise<WatchedRow[]> =>
+    (await list('channels', signal)).map((row, index) => watchedRow(row, index, language)),
+  channel: async (id: string, signal: AbortSignal, language: string): Promise<ChannelDetail> =>
+    channelDetail(await api<Json>('GET', one('channels', id), undefined, signal), language),
+  /** Puts a source on air: 0 is the primary, 1 and up are the backups. */
+  switchSource: (id: string, source: number): Promise<unknown> =>
+    api('POST', `${one('channels', id)}/switch`, { source }),
   addChannel: (input: ChannelInput): Promise<unknown> => api('POST', '/channels', input),
   changeChannel: (input: ChannelInput): Promise<unknown> => {
     const { id, ...rest } = input
@@ -55,6 +87,17 @@ export const server = {
   stopRecording: (id: string): Promise<unknown> => api('POST', `${one('recordings', id)}/stop`),
   removeRecording: (id: string): Promise<unknown> => api('DELETE', one('recordings', id)),
   recordingFile: (id: string): string => `/api/v1${one('recordings', id)}/file`,
+
+  epg: async (query: EpgQuery, signal: AbortSignal): Promise<GuideEvent[]> =>
+    (await epgPage(query, signal)).events,
+  epgPage,
+
+  issueToken: (input: {
+    subject: string
+    role: Role
+    stream: string
+    ttl_s: number
+  }): Promise<{ token: string; expires: string }> => api('POST', '/tokens', input),
 
   users: async (signal: AbortSignal): Promise<UserRow[]> => (await list('users', signal)).map(userRow),
   addUser: (input: { name: string; display: string; role: Role; password: string }): Promise<unknown> =>

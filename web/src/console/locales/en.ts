@@ -1,6 +1,9 @@
+import wall from './wall.en'
+
 import type zh from './zh'
 
 const en: typeof zh = {
+  ...wall,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
@@ -26,7 +29,11 @@ const en: typeof zh = {
   forbidden:
     'Your account may not use the console. Log in as operator or administrator, or ask the administrator.',
   nav: {
+    wall: 'Wall',
     channels: 'Channels',
+    scan: 'Scan',
+    guide: 'Guide',
+    outputs: 'Outputs',
     meetings: 'Meetings',
     recordings: 'Recordings',
     users: 'Users',

@@ -1,4 +1,7 @@
+import wall from './wall.zh'
+
 export default {
+  ...wall,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
@@ -22,7 +25,17 @@ export default {
   record: '录制',
   recordStarted: '已开始录制“{name}”',
   forbidden: '您的账号没有使用控制台的权限。请用操作员或管理员账号登录，或联系管理员。',
-  nav: { channels: '频道', meetings: '会议', recordings: '录制', users: '用户', devices: '收看终端' },
+  nav: {
+    wall: '监看墙',
+    channels: '频道',
+    scan: '扫描',
+    guide: '节目单',
+    outputs: '输出',
+    meetings: '会议',
+    recordings: '录制',
+    users: '用户',
+    devices: '收看终端',
+  },
   channels: {
     add: '添加频道',
     editTitle: '修改频道',
