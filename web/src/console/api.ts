@@ -13,6 +13,7 @@ import {
   type UserRow,
 } from './rows'
 import { type GuideEvent, guideEvent } from './guide/events'
+import { type Made, madeOf, type Scan, scanOf } from './scan/scan'
 import { channelDetail, type ChannelDetail, watchedRow, type WatchedRow } from './wall/reading'
 import { count, type Json } from './fields'
 
@@ -87,6 +88,21 @@ export const server = {
   stopRecording: (id: string): Promise<unknown> => api('POST', `${one('recordings', id)}/stop`),
   removeRecording: (id: string): Promise<unknown> => api('DELETE', one('recordings', id)),
   recordingFile: (id: string): string => `/api/v1${one('recordings', id)}/file`,
+
+  startScan: async (source: string, seconds: number, language: string): Promise<Scan> =>
+    scanOf(await api<Json>('POST', '/scans', { source, seconds }), language),
+  scan: async (id: string, language: string): Promise<Scan> =>
+    scanOf(await api<Json>('GET', one('scans', id)), language),
+  cancelScan: (id: string): Promise<unknown> => api('DELETE', one('scans', id)),
+  scanToChannels: async (
+    id: string,
+    services: { service_id: number; id: string; name: string }[],
+    language: string,
+  ): Promise<Map<number, Made>> =>
+    madeOf(
+      listOf<Json>(await api('POST', `${one('scans', id)}/channels`, { services }), 'services'),
+      language,
+    ),
 
   epg: async (query: EpgQuery, signal: AbortSignal): Promise<GuideEvent[]> =>
     (await epgPage(query, signal)).events,

@@ -1,9 +1,11 @@
+import broadcast from './broadcast.en'
 import wall from './wall.en'
 
 import type zh from './zh'
 
 const en: typeof zh = {
   ...wall,
+  ...broadcast,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',

@@ -1,7 +1,9 @@
+import broadcast from './broadcast.zh'
 import wall from './wall.zh'
 
 export default {
   ...wall,
+  ...broadcast,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
