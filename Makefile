@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run test lint build web bench bench-fanout bench-sfu bench-sources bench-captures bench-e2e e2e clean
+.PHONY: help run test lint build web bench bench-fanout bench-sfu bench-sources bench-tsout bench-captures bench-e2e e2e clean
 
 help:            ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ bench-sfu:       ## the media path against its targets; appends to docs/bench/sf
 bench-sources:   ## how channels bear a source that vanishes for 30 s
 	@scripts/install.sh test
 	@$(GO) run ./bench/sources
+
+bench-tsout:     ## the TS multiplexer against go-astits and ffmpeg, and when datagrams leave
+	@$(GO) test -run '^$$' -bench Multiplex -benchtime 1s -count 5 ./internal/playout/ts
+	@$(GO) test -run '^$$' -bench Departure -benchtime 1x ./internal/playout/ts
 
 bench-captures:  ## every real stream in STREAMS=FOLDER through the ingest, as a table
 	@$(GO) run ./bench/captures $(STREAMS)

@@ -22,6 +22,7 @@ type Config struct {
 	Transcode Transcode `yaml:"transcode"`
 	Demo      Demo      `yaml:"demo"`
 	Channels  []Channel `yaml:"channels"`
+	Outputs   []Output  `yaml:"outputs"`
 }
 
 // HTTP is the plain listener, for localhost and for kiosks on a closed LAN.
@@ -134,6 +135,26 @@ func (a SwitchAfter) Map() map[string]time.Duration {
 		}
 	}
 	return m
+}
+
+// Output sends a stream as a transport stream of constant bit rate: to a modulator,
+// an uplink or a multicast group. See docs/outputs.md.
+type Output struct {
+	// ID is its name: letters, digits, dot, dash and underscore.
+	ID string `yaml:"id"`
+	// Stream is what goes out: channels/ID or meetings/ID/programme.
+	Stream string `yaml:"stream"`
+	// Address is a URL, udp or rtp, with options: interface, ttl, dscp, idle and others.
+	Address string `yaml:"address"`
+	// Bitrate is that of the whole, in bits a second. Default: 0, what the stream
+	// needs and a tenth; an uplink has a fixed one.
+	Bitrate int `yaml:"bitrate"`
+	// ServiceID is the programme's number. Default: 0, which is sent as 1.
+	ServiceID int `yaml:"service_id"`
+	// Name and Provider are what receivers show. Default: empty, the stream's title
+	// and this node's name.
+	Name     string `yaml:"name"`
+	Provider string `yaml:"provider"`
 }
 
 // Default returns the built-in configuration.

@@ -57,6 +57,10 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		"unknown variable":  {"", []string{"TONGXIANG_HTTP_LISTN=x"}, "environment: TONGXIANG_HTTP_LISTN: unknown variable (did you mean TONGXIANG_HTTP_LISTEN?)"},
 		"bad variable":      {"", []string{"TONGXIANG_TRANSCODE_MAX=x"}, "want a whole number"},
 		"half a key pair":   {"https: {certificate: a.pem}", nil, "https.certificate: and https.key go together"},
+		"output to nobody":  {"outputs:\n  - {id: a, stream: channels/a, address: \"udp://0.0.0.0:5\"}", nil, `f.yaml:2: outputs[0].address: is "udp://0.0.0.0:5": output_bad_host: 0.0.0.0 is the address of nobody`},
+		"output of nothing": {"outputs:\n  - {id: a, stream: x, address: \"udp://1.2.3.4:5\"}", nil, `f.yaml:2: outputs[0].stream: is "x", want channels/ID`},
+		"output too slow":   {"outputs:\n  - {id: a, stream: channels/a, address: \"udp://1.2.3.4:5\", bitrate: 4}", nil, `f.yaml:2: outputs[0].bitrate: is 4, want 0`},
+		"output twice":      {"outputs:\n  - {id: a, stream: channels/a, address: \"udp://1.2.3.4:5\"}\n  - {id: a, stream: channels/a, address: \"udp://1.2.3.4:6\"}", nil, `f.yaml:3: outputs[1].id: "a" is also the id of outputs[0]`},
 		"unknown log level": {"log: loud", nil, `f.yaml:1: log: is "loud", want debug, info, warn or error`},
 	} {
 		t.Run(name, func(t *testing.T) {

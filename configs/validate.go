@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/stream"
 )
 
@@ -49,6 +50,7 @@ func (c Config) Validate() Problems {
 		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)
 	}
 	v.channels(c.Channels)
+	v.outputs(c.Outputs)
 	return v.problems
 }
 
@@ -144,6 +146,32 @@ func (v *validator) rule(key string, s Switch) {
 	}
 	if s.BackAfter < 0 || s.BackAfter > 24*time.Hour {
 		v.add(key+".back_after", "is %v, want 0s to 24h", s.BackAfter)
+	}
+}
+
+func (v *validator) outputs(list []Output) {
+	seen := map[string]int{}
+	for i, o := range list {
+		key := fmt.Sprintf("outputs[%d]", i)
+		if err := stream.CheckID(o.ID); err != nil {
+			v.add(key+".id", "is %q, want 1 to 64 letters, digits, dots, dashes or underscores", o.ID)
+		} else if first, twice := seen[o.ID]; twice {
+			v.add(key+".id", "%q is also the id of outputs[%d]", o.ID, first)
+		} else {
+			seen[o.ID] = i
+		}
+		if _, err := stream.ParseName(o.Stream); err != nil {
+			v.add(key+".stream", "is %q, want channels/ID or meetings/ID/programme", o.Stream)
+		}
+		if _, err := ts.ParseAddress(o.Address); err != nil {
+			v.add(key+".address", "is %q: %v", o.Address, err)
+		}
+		if ts.CheckBitrate(int64(o.Bitrate)) != nil {
+			v.add(key+".bitrate", "is %d, want 0 (from the stream) or %d to %d", o.Bitrate, ts.MinRate, ts.MaxRate)
+		}
+		if o.ServiceID < 0 || o.ServiceID > 0xFFFF {
+			v.add(key+".service_id", "is %d, want 0 to 65535", o.ServiceID)
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	Log     *slog.Logger
 
 	Channels  Channels
+	Outputs   Outputs
 	Recorder  Recorder
 	Meetings  Meetings
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -162,6 +163,7 @@ func New(cfg Config) http.Handler {
 	s.sessions(a)
 	s.meetings(a)
 	s.channels(a)
+	s.outputs(a)
 	s.recordings(a, mux)
 	s.users(a)
 	s.kiosks(a)

@@ -43,7 +43,7 @@ var rules = []struct {
 	{"internal/ffmpeg", nil, "a child process depends on nothing of ours"},
 	{"internal/demo", []string{"internal/retry", "internal/ffmpeg"}, "the demo only feeds the ordinary ingest"},
 	{"internal/api", []string{"internal/store", "internal/auth", "internal/apierr", "internal/stream"}, "the API declares what it needs of the live parts"},
-	{"configs", []string{"internal/stream"}, "configuration is values and their checks"},
+	{"configs", []string{"internal/stream", "internal/playout/ts"}, "configuration is values and their checks; an output's address is checked by the output"},
 	{"bench", []string{""}, "measurements may look at everything, and nothing may look at them"},
 	{"web", nil, "the pages are files"},
 	{"internal/server", []string{""}, "the server builds every part"},

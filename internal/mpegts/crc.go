@@ -25,6 +25,9 @@ func makeCRCTables() (t [4][256]uint32) {
 	return t
 }
 
+// CRC32 returns the CRC-32/MPEG-2 of b, as sections carry it at their end.
+func CRC32(b []byte) uint32 { return crc32(b) }
+
 // crc32 returns the CRC of b; over a section including its CRC it is 0.
 func crc32(b []byte) uint32 {
 	c := ^uint32(0)

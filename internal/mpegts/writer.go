@@ -92,7 +92,7 @@ func (t *writerTrack) declare(es *astits.PMTElementaryStream) error {
 		es.StreamType, t.stream = astits.StreamTypeMPEG1Audio, audio
 	case media.AAC:
 		es.StreamType, t.stream = astits.StreamTypeAACAudio, audio
-		head, ok := adtsHead(t.format.Config)
+		head, ok := ADTSHead(t.format.Config)
 		if !ok {
 			return fmt.Errorf("AAC configuration %x: %w", t.format.Config, ErrFormat)
 		}
@@ -213,10 +213,10 @@ func annexB(b []byte, units [][]byte) []byte {
 	return b
 }
 
-// adtsHead returns the first four bytes of the ADTS headers for an
-// AudioSpecificConfig, without length. Extensions such as SBR are left to the
-// decoder to find, as broadcasters do.
-func adtsHead(config []byte) (h [4]byte, ok bool) {
+// ADTSHead returns the first four bytes of the ADTS headers (ISO/IEC 14496-3
+// 1.A.2) for an AudioSpecificConfig, without length; ok is false when ADTS cannot
+// say it. Extensions such as SBR are left to the decoder to find, as broadcasters do.
+func ADTSHead(config []byte) (h [4]byte, ok bool) {
 	r := bitReader{b: config}
 	object := r.bits(5)
 	index := r.bits(4)

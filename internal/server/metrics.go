@@ -22,6 +22,7 @@ func (s *Server) metrics() http.Handler {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
+		&outputCollector{s.outputs, s.tsHTTP},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

@@ -25,6 +25,7 @@ import (
 	"tongxiang/internal/demo"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
+	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/programme"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
@@ -50,6 +51,11 @@ type Server struct {
 	hls      *hls.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
+	clock    media.Clock
+
+	outputs     *ts.Outputs
+	outputTable *outputTable
+	tsHTTP      *ts.Server
 
 	programme *programme.Service
 	engine    *sfu.Engine
@@ -87,6 +93,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	clock := media.NewClock()
+	s.clock = clock
 	s.hub = stream.NewHub(log.With("part", "hub"))
 	s.changer = transcode.New(transcode.Config{FFmpeg: cfg.Transcode.FFmpeg, Max: cfg.Transcode.Max},
 		s.hub, clock, log.With("part", "transcode"))
@@ -108,6 +115,9 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
 	if err := s.buildRecorder(ctx); err != nil {
+		return s, err
+	}
+	if err := s.buildOutputs(ctx); err != nil {
 		return s, err
 	}
 	if cfg.Demo.Enabled {
@@ -162,9 +172,10 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Features: s.features,
+		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features,
 	}))
 	mux.Handle("/hls/", s.hls)
+	mux.Handle("/ts/", tokenInQuery(s.tsHTTP))
 	mux.Handle("/ws/", s.signaling.Handler())
 	mux.Handle("/whip/", s.engine.Handler())
 	mux.Handle("/whep/", s.engine.Handler())
@@ -189,6 +200,11 @@ const shutdownPatience = 2 * time.Second
 // Run serves until ctx ends or a listener fails.
 func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		<-ctx.Done()
+		s.tsHTTP.Close() // endless answers would hold up the listeners' end
+		return nil
+	})
 	for _, l := range []*listener{s.http, s.https} {
 		if l == nil {
 			continue
@@ -251,6 +267,10 @@ func (s *Server) Close() error {
 	}
 	if s.hls != nil {
 		s.hls.Close()
+	}
+	if s.outputs != nil {
+		s.outputs.Close()
+		s.tsHTTP.Close()
 	}
 	if s.channels != nil {
 		s.channels.Close()

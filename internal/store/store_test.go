@@ -462,3 +462,23 @@ func TestDataFolderHasOneServer(t *testing.T) {
 	check(t, err)
 	check(t, b.Unlock())
 }
+
+func TestOutputsAreKept(t *testing.T) {
+	s := open(t)
+	o := store.Output{ID: "up", Stream: "channels/a", Address: "udp://239.1.1.1:5000?ttl=8", Bitrate: 4_000_000_000, Service: 101, Name: "县台", Provider: "通乡"}
+	check(t, s.CreateOutput(t.Context(), o))
+	want(t, s.CreateOutput(t.Context(), o), store.ErrConflict)
+	o.Bitrate, o.Name = 0, "别名"
+	check(t, s.UpdateOutput(t.Context(), o))
+	if got, err := s.Output(t.Context(), "up"); err != nil || got != o {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	if l, err := s.Outputs(t.Context()); err != nil || len(l) != 1 {
+		t.Errorf("listed %v, %v", l, err)
+	}
+	check(t, s.DeleteOutput(t.Context(), "up"))
+	want(t, s.DeleteOutput(t.Context(), "up"), store.ErrNotFound)
+	want(t, s.UpdateOutput(t.Context(), o), store.ErrNotFound)
+	_, err := s.Output(t.Context(), "up")
+	want(t, err, store.ErrNotFound)
+}

@@ -149,6 +149,10 @@ type Cursor[T any] struct {
 	close  func()
 }
 
+// Follow returns a cursor over a ring that is not a track's. The goroutine that owns
+// rd closes it.
+func (r *Ring[T]) Follow(rd *Reader, from Start) *Cursor[T] { return newCursor(r, rd, from) }
+
 func newCursor[T any](ring *Ring[T], rd *Reader, from Start) *Cursor[T] {
 	c := &Cursor[T]{ring: ring, reader: rd}
 	ring.attach(rd)

@@ -48,5 +48,8 @@ func soundArguments(t Target) []string {
 	if t == WebRTC {
 		return strings.Fields("-map 0:a:0 -c:a libopus -b:a 96k -ac 2 -ar 48000 -frame_duration 20")
 	}
+	if t == TSMP2 {
+		return strings.Fields("-map 0:a:0 -c:a mp2 -b:a 192k -ac 2 -ar 48000")
+	}
 	return strings.Fields("-map 0:a:0 -c:a aac -b:a 128k -ac 2 -ar 48000")
 }

@@ -19,7 +19,14 @@ const (
 	HLS Target = "hls"
 	// WebRTC: H.264 in progressive pictures without reordering, or VP8, with Opus.
 	WebRTC Target = "webrtc"
+	// TS: what receivers of transport streams know; Opus, which they do not, becomes AAC.
+	TS Target = "ts"
+	// TSMP2: likewise, and Opus becomes MPEG audio, which every receiver decodes.
+	TSMP2 Target = "ts-mp2"
 )
+
+// broadcast reports whether the target is a transport stream.
+func (t Target) broadcast() bool { return t == TS || t == TSMP2 }
 
 // Rendition returns the name under which a stream is published for a target.
 func Rendition(name stream.Name, t Target) stream.Name { return name + "/" + stream.Name(t) }
@@ -29,7 +36,7 @@ func Rendition(name stream.Name, t Target) stream.Name { return name + "/" + str
 func parse(name stream.Name) (source stream.Name, t Target, ok bool) {
 	segs := name.Segments()
 	t = Target(segs[len(segs)-1])
-	if t != HLS && t != WebRTC {
+	if t != HLS && t != WebRTC && !t.broadcast() {
 		return "", "", false
 	}
 	channel := len(segs) == 3 && segs[0] == "channels"
@@ -75,6 +82,15 @@ func plan(t Target, formats []media.Format) Plan {
 
 // possible returns what can be done with a track by itself.
 func (p Plan) possible(f media.Format) Action {
+	if p.target.broadcast() {
+		switch f.Codec {
+		case media.H264, media.H265, media.MPEG2Video, media.AAC, media.MPEGAudio, media.AC3, media.EAC3:
+			return Copy
+		case media.Opus:
+			return Encode
+		}
+		return Leave
+	}
 	switch f.Codec {
 	case media.H264:
 		if p.target == WebRTC && (f.Reordered || f.Interlaced) {

@@ -160,24 +160,36 @@ func (f *Feed) Next(ctx context.Context) (Event, error) {
 			return Event{}, context.Cause(ctx)
 		case <-f.rd.Wake():
 		case <-f.changed:
-			f.changed = f.sub.Changed()
-			if f.settle == nil {
-				f.settle = time.After(settle)
-			}
+			f.noticed()
 		case <-f.settle:
-			// What the former tracks still hold comes first.
-			f.drain()
-			if i := f.ready(true); i >= 0 {
-				f.settle = closedTimer()
-				return f.take(i), nil
-			}
-			f.settle = nil
-			if f.choose() {
-				f.told = true
-				return Event{}, nil
+			if e, ok := f.settled(); ok {
+				return e, nil
 			}
 		}
 	}
+}
+
+// noticed takes note that tracks or formats changed.
+func (f *Feed) noticed() {
+	f.changed = f.sub.Changed()
+	if f.settle == nil {
+		f.settle = time.After(settle)
+	}
+}
+
+// settled chooses again, after what the former tracks still hold.
+func (f *Feed) settled() (Event, bool) {
+	f.drain()
+	if i := f.ready(true); i >= 0 {
+		f.settle = closedTimer()
+		return f.take(i), true
+	}
+	f.settle = nil
+	if f.choose() {
+		f.told = true
+		return Event{}, true
+	}
+	return Event{}, false
 }
 
 // Held returns a frame that is here already, in order of decode time, without
