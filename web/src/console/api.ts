@@ -13,6 +13,7 @@ import {
   type UserRow,
 } from './rows'
 import { type GuideEvent, guideEvent } from './guide/events'
+import { outputRow, type OutputRow } from './outputs/outputs'
 import { type Made, madeOf, type Scan, scanOf } from './scan/scan'
 import { channelDetail, type ChannelDetail, watchedRow, type WatchedRow } from './wall/reading'
 import { count, type Json } from './fields'
@@ -32,6 +33,18 @@ export interface ChannelInput {
   source: string
   program?: number
   backup: string[]
+  /** Left out: the rule stays as it is. */
+  switch?: Json
+}
+
+export interface OutputInput {
+  id: string
+  stream: string
+  address: string
+  bitrate: number
+  service_id: number
+  name: string
+  provider: string
 }
 
 export interface EpgQuery {
@@ -75,6 +88,15 @@ export const server = {
     return api('PATCH', one('channels', id), rest)
   },
   removeChannel: (id: string): Promise<unknown> => api('DELETE', one('channels', id)),
+
+  outputs: async (signal: AbortSignal, language: string): Promise<OutputRow[]> =>
+    (await list('outputs', signal)).map((row) => outputRow(row, language)),
+  addOutput: (input: OutputInput): Promise<unknown> => api('POST', '/outputs', input),
+  changeOutput: (input: OutputInput): Promise<unknown> => {
+    const { id, ...rest } = input
+    return api('PATCH', one('outputs', id), rest)
+  },
+  removeOutput: (id: string): Promise<unknown> => api('DELETE', one('outputs', id)),
 
   meetings: async (signal: AbortSignal): Promise<MeetingRow[]> =>
     (await list('meetings', signal)).map(meetingRow),

@@ -1,6 +1,7 @@
 // The REST answers as the console needs them: one reading of each field, in one place. Every
 // function takes what the server sent and never throws; an unknown field is ignored.
 
+import { type Rule, ruleOf } from './channel/switching'
 import { count, date, type Json, oneOf, sentence, text } from './fields'
 
 export type ChannelState = 'live' | 'connecting' | 'lost' | 'refused' | 'unknown'
@@ -23,6 +24,8 @@ export interface ChannelRow {
   /** Declared in the configuration file: only shown here, not changed. */
   readonly fixed: boolean
   readonly onBackup: boolean
+  /** When it leaves its source. */
+  readonly rule: Rule
 }
 
 export interface MeetingRow {
@@ -104,6 +107,7 @@ export function channelRow(row: Json, index: number, language: string): ChannelR
     playable: oneOf(status['playable'], ['direct', 'needs_transcoding', 'unplayable'], 'direct'),
     fixed: row['fixed'] === true || row['configured'] === true,
     onBackup: row['on_backup'] === true,
+    rule: ruleOf(row['switch']),
   }
 }
 

@@ -16,14 +16,13 @@ interface Place {
   readonly hostname: string
 }
 
-/** IPv6 addresses keep the brackets that `hostname` has. */
 const query = (token: string): string => (token === '' ? '' : `?token=${encodeURIComponent(token)}`)
 
 export function playAddresses(at: Place, channel: string, token: string): Address[] {
   const stream = `channels/${channel}`
   return [
     { name: 'hls', url: `${at.origin}/hls/${stream}/index.m3u8`, header: true },
-    { name: 'ts', url: `${at.origin}/ts/${stream}`, header: true },
+    { name: 'ts', url: `${at.origin}/ts/${stream}${query(token)}`, header: false },
     { name: 'rtsp', url: `rtsp://${at.hostname}:${rtspPort}/${stream}${query(token)}`, header: false },
     { name: 'whep', url: `${at.origin}/whep/${stream}`, header: true },
   ]

@@ -181,17 +181,20 @@ export default {
     playHint: 'Players, set-top boxes and other systems get this channel by these addresses, with a token.',
     pushHint: 'An encoder sends to any of these addresses. The token is good for this channel only.',
     names: { hls: 'HLS', ts: 'HTTP-TS', rtsp: 'RTSP', whep: 'WHEP', rtmp: 'RTMP', whip: 'WHIP' },
-    for: {
+    playFor: {
       hls: 'pages, phones and TV boxes',
       ts: 'set-top boxes, VLC',
       rtsp: 'camera systems, decoders',
       whep: 'pages with little delay',
+    },
+    pushFor: {
+      rtsp: 'encoders, cameras, ffmpeg',
       rtmp: 'OBS and older encoders; switched on in the configuration',
-      whip: 'OBS 30 and later, pages',
+      whip: 'OBS 30 and later',
     },
     once: 'The token is shown this once. Copy it now and keep it safe.',
     header:
-      'The RTSP and RTMP addresses contain it; HLS, HTTP-TS, WHEP and WHIP take the header Authorization: Bearer and the token.',
+      'The RTSP, RTMP and HTTP-TS addresses contain it; HLS, WHEP and WHIP take the header Authorization: Bearer and the token.',
     issue: 'Make a token',
     validity: 'Validity',
     days: { d1: 'Valid for 1 day', d30: 'Valid for 30 days', d365: 'Valid for 1 year' },

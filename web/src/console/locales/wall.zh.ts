@@ -147,16 +147,19 @@ export default {
     playHint: '播放器、机顶盒和上级平台可用下列地址收看本频道，需要令牌。',
     pushHint: '编码器或直播软件推流到下列任一地址，令牌只对本频道有效。',
     names: { hls: 'HLS', ts: 'HTTP-TS', rtsp: 'RTSP', whep: 'WHEP', rtmp: 'RTMP', whip: 'WHIP' },
-    for: {
+    playFor: {
       hls: '网页、手机和电视盒',
       ts: '机顶盒、VLC',
-      rtsp: '监控平台、编解码器',
+      rtsp: '监控平台、解码器',
       whep: '网页低延时播放',
+    },
+    pushFor: {
+      rtsp: '编码器、摄像机、ffmpeg',
       rtmp: 'OBS 和旧式编码器；需在配置中启用',
-      whip: 'OBS 30 及以上、网页',
+      whip: 'OBS 30 及以上',
     },
     once: '令牌只显示这一次，请立即复制并妥善保管。',
-    header: 'RTSP、RTMP 的地址中已包含令牌；HLS、HTTP-TS、WHEP、WHIP 用请求头 Authorization: Bearer 加令牌。',
+    header: 'RTSP、RTMP、HTTP-TS 的地址中已包含令牌；HLS、WHEP、WHIP 用请求头 Authorization: Bearer 加令牌。',
     issue: '生成令牌',
     validity: '有效期',
     days: { d1: '有效期 1 天', d30: '有效期 30 天', d365: '有效期 1 年' },
