@@ -50,7 +50,7 @@ func main() {
 const usage = `
 tongxiang [serve] [--config FILE]    run; without FILE: defaults, and ./tongxiang.yaml if it is there
 tongxiang check --config FILE        0 if valid; else file:line: key: what is wrong
-tongxiang probe URL|FILE [--json]    what is in a transport stream or behind an RTSP address
+tongxiang probe URL|FILE [--json] [--seconds N]    what is in a transport stream or behind an RTSP address
 tongxiang token --subject NAME --role ROLE [--stream NAME] [--ttl 1h] [--config FILE]
 tongxiang user add --name NAME --role ROLE [--display TEXT] [--config FILE]    password from standard input
 tongxiang user passwd --name NAME [--config FILE]                              password from standard input

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 	"time"
 
@@ -18,11 +19,26 @@ func probe(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: probe needs a URL or a file", errUsage)
 	}
-	target, asJSON := args[0], false
-	if err := flags("probe", args[1:], func(fs *flag.FlagSet) { fs.BoolVar(&asJSON, "json", false, "") }); err != nil {
+	target, asJSON, seconds := args[0], false, 0
+	if err := flags("probe", args[1:], func(fs *flag.FlagSet) {
+		fs.BoolVar(&asJSON, "json", false, "")
+		fs.IntVar(&seconds, "seconds", int(ingest.ProbeTime/time.Second), "")
+	}); err != nil {
 		return err
 	}
-	report, err := ingest.Probe(ctx, target)
+	if seconds < 1 || seconds > 3600 {
+		return fmt.Errorf("%w: --seconds is 1 to 3600", errUsage)
+	}
+	options := ingest.ProbeOptions{Time: time.Duration(seconds) * time.Second}
+	if terminal(os.Stderr) {
+		options.Progress = func(done float64, services int) {
+			fmt.Fprintf(os.Stderr, "\r%3.0f %%  %d services ", done*100, services)
+		}
+	}
+	report, err := ingest.Probe(ctx, target, options)
+	if options.Progress != nil {
+		fmt.Fprint(os.Stderr, "\r\033[K")
+	}
 	if err != nil {
 		return err
 	}
@@ -45,4 +61,10 @@ func probe(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}
 	return w.Flush()
+}
+
+// terminal reports whether somebody reads a file as it is written.
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

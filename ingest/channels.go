@@ -96,16 +96,7 @@ func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options
 
 // open makes the source of an address.
 func (c *Channels) open(address string, program int) (source.Source, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		// The error of net/url quotes the address, which may hold a password.
-		return nil, source.Because(source.CauseBadAddress, errors.New("not a URL"))
-	}
-	f := c.schemes[u.Scheme]
-	if f == nil {
-		return nil, source.Because(source.CauseBadAddress, fmt.Errorf("no protocol for %q", u.Redacted()))
-	}
-	return f(u, program)
+	return openSource(c.schemes, address, program)
 }
 
 // Check says what is wrong with a channel's settings. The error wraps [ErrBadChannel].

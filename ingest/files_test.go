@@ -122,7 +122,7 @@ func TestRandomBytesAreNoMediaAndDisturbNothing(t *testing.T) {
 	if s.Reason.Code != "no_media" || s.Playable != PlayableUnknown {
 		t.Errorf("%+v", s)
 	}
-	rep, err := Probe(t.Context(), file)
+	rep, err := Probe(t.Context(), file, ProbeOptions{})
 	if err != nil || len(rep.Services) != 0 {
 		t.Errorf("%+v %v", rep, err)
 	}
@@ -131,7 +131,7 @@ func TestRandomBytesAreNoMediaAndDisturbNothing(t *testing.T) {
 func TestProbeReadsFilesStreamsAndCameras(t *testing.T) {
 	file := clip(t, 2, "-c:v", "mpeg2video", "-c:a", "mp2")
 	for _, address := range []string{file, "file://" + file} {
-		r, err := Probe(t.Context(), address)
+		r, err := Probe(t.Context(), address, ProbeOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,21 +140,21 @@ func TestProbeReadsFilesStreamsAndCameras(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if _, err := Probe(t.Context(), "/not/there.ts"); source.CauseOf(err) != source.CauseNotFound {
+	if _, err := Probe(t.Context(), "/not/there.ts", ProbeOptions{}); source.CauseOf(err) != source.CauseNotFound {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if _, err := Probe(t.Context(), "gopher://x/y"); source.CauseOf(err) != source.CauseBadAddress {
+	if _, err := Probe(t.Context(), "gopher://x/y", ProbeOptions{}); source.CauseOf(err) != source.CauseBadAddress {
 		t.Errorf("an unknown protocol: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := Probe(ctx, fmt.Sprintf("udp://127.0.0.1:%d", freePort(t))); source.CauseOf(err) != source.CauseNoPackets {
+	if _, err := Probe(ctx, fmt.Sprintf("udp://127.0.0.1:%d", freePort(t)), ProbeOptions{}); source.CauseOf(err) != source.CauseNoPackets {
 		t.Errorf("an address where nothing arrives: %v", err)
 	}
 	c := startCamera(t, "127.0.0.1:0", opusSound())
 	ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	r, err := Probe(ctx, "rtsp://"+cameraUserURL+c.address()+"/live/1")
+	r, err := Probe(ctx, "rtsp://"+cameraUserURL+c.address()+"/live/1", ProbeOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestEveryCaptureIsIngestedOrRefusedWithItsReason(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Probe(t.Context(), file)
+		r, err := Probe(t.Context(), file, ProbeOptions{})
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}

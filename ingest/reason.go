@@ -36,6 +36,10 @@ func reasonFor(c source.Cause) Reason {
 		r.EN, r.ZH = "The source ended the stream. Connecting again.", "信号源中断，正在重新连接。"
 	case source.CauseUnplayable:
 		r.EN, r.ZH = "The source has no picture or sound that can be played.", "信号源中没有可以播放的画面或声音。"
+	case source.CauseInUse:
+		r.EN, r.ZH = "Another program of this machine receives at this address already. Trying again.", "本机的另一个程序正占用该接收地址，正在重试。"
+	case source.CauseNotTS:
+		r.EN, r.ZH = "What arrives is no transport stream.", "收到的数据不是传输流（TS）。"
 	case source.CauseFailed:
 		r.EN, r.ZH = "Receiving failed. Trying again.", "接收出错，正在重试。"
 	}

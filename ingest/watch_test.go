@@ -106,6 +106,7 @@ func TestEveryCauseHasItsSentences(t *testing.T) {
 	for _, c := range []source.Cause{
 		source.CauseBadAddress, source.CauseUnreachable, source.CauseRefused, source.CauseCredentials, source.CauseNotFound,
 		source.CauseNoPackets, source.CauseNoMedia, source.CauseEnded, source.CauseUnplayable, source.CauseFailed,
+		source.CauseInUse, source.CauseNotTS,
 	} {
 		if r := reasonFor(c); r.Code != string(c) || r.EN == "" || r.ZH == "" {
 			t.Errorf("%s: %+v", c, r)

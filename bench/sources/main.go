@@ -1,5 +1,6 @@
 // Command sources measures what a channel does when its source vanishes and
-// returns: how long until it says so, and how long until it plays again.
+// returns: how long until it says so, how long until it plays again, and how long
+// until a backup is on air.
 //
 //	go run ./bench/sources -away 30s -runs 3
 //
@@ -29,10 +30,11 @@ import (
 func main() {
 	away := flag.Duration("away", 30*time.Second, "how long the source is gone")
 	runs := flag.Int("runs", 3, "how often")
+	only := flag.Bool("backups", false, "measure the change to a backup only")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *away, *runs); err != nil {
+	if err := run(ctx, *away, *runs, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "sources:", err)
 		os.Exit(1)
 	}
@@ -45,13 +47,16 @@ type origin interface {
 	kill()
 }
 
-func run(ctx context.Context, away time.Duration, runs int) error {
+func run(ctx context.Context, away time.Duration, runs int, only bool) error {
 	log := slog.New(slog.DiscardHandler)
 	hub := stream.NewHub(log)
 	defer hub.Close()
 	clock := media.NewClock()
 	channels := ingest.NewChannels(hub, clock, log, ingest.Options{})
 	defer channels.Close()
+	if only {
+		return backups(ctx, hub, channels, runs)
+	}
 	origins := map[string]origin{}
 	var err error
 	if origins["TS over UDP"], err = newUDP(); err != nil {
@@ -69,7 +74,7 @@ func run(ctx context.Context, away time.Duration, runs int) error {
 		}
 		fmt.Printf("| %s | %s | %s |\n", name, show(said), show(back))
 	}
-	return nil
+	return backups(ctx, hub, channels, runs)
 }
 
 func show(d []time.Duration) string {

@@ -31,6 +31,7 @@ type mux struct {
 	mu        sync.Mutex // held while bytes are fed; guards what follows
 	demux     *core.Demuxer
 	receivers []*receiver
+	taps      []*tap
 	now       int64
 	pcrOf     uint16 // whose clock is the pace of a file: the first that was seen
 	pcr       int64
@@ -39,41 +40,48 @@ type mux struct {
 
 // run brings a programme in until ctx or the source ends.
 func (m *Muxes) run(ctx context.Context, s *Source, out *source.Output) error {
-	x, r := m.enter(s, out)
+	var r *receiver
+	x := m.enter(s, out.Clock, func(x *mux) { r = x.add(out, s.program) })
+	defer m.leave(x, func() { x.remove(r) })
+	return x.wait(ctx)
+}
+
+// wait returns when ctx or the mux ends.
+func (x *mux) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case <-x.done:
 	}
-	m.leave(x, r)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return x.err
 }
 
-// enter adds a receiver to the mux of an address, which begins with the first.
-func (m *Muxes) enter(s *Source, out *source.Output) (*mux, *receiver) {
+// enter joins the mux of an address, which begins with the first who does.
+func (m *Muxes) enter(s *Source, clock media.Clock, join func(*mux)) *mux {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := s.url.String()
 	x := m.open[key]
 	if x != nil {
 		x.users++
-		return x, x.add(out, s.program)
+		join(x)
+		return x
 	}
 	if m.open == nil {
 		m.open = make(map[string]*mux)
 	}
-	x = newMux(key, out.Clock)
+	x = newMux(key, clock)
 	m.open[key] = x
 	ctx, cancel := context.WithCancel(context.Background())
 	x.cancel = cancel
 	x.users++
 	// The receiver is there before the reader: a source that is faster than its
 	// clock would have passed by before anybody took it.
-	r := x.add(out, s.program)
+	join(x)
 	go m.read(ctx, x, s)
-	return x, r
+	return x
 }
 
 // read is a mux's goroutine.
@@ -89,9 +97,9 @@ func (m *Muxes) read(ctx context.Context, x *mux, s *Source) {
 	close(x.done)
 }
 
-// leave takes a receiver out. The last one ends the reader and waits for it.
-func (m *Muxes) leave(x *mux, r *receiver) {
-	x.remove(r)
+// leave undoes enter. The last one ends the reader and waits for it.
+func (m *Muxes) leave(x *mux, part func()) {
+	part()
 	m.mu.Lock()
 	x.users--
 	last := x.users == 0
@@ -159,6 +167,9 @@ func (x *mux) feed(b []byte, arrival int64) {
 		r.now = arrival
 	}
 	x.demux.Feed(b, arrival)
+	for _, t := range x.taps {
+		t.f(b)
+	}
 	for _, r := range x.receivers {
 		r.received(len(b))
 		if arrival >= r.next {

@@ -12,7 +12,6 @@ import (
 	"strconv"
 
 	"tongxiang/ingest/source"
-	"tongxiang/internal/media"
 	core "tongxiang/internal/mpegts"
 )
 
@@ -65,19 +64,6 @@ func (m *Muxes) New(u *url.URL, program int) (*Source, error) {
 
 // Run implements [source.Source].
 func (s *Source) Run(ctx context.Context, out *source.Output) error { return s.muxes.run(ctx, s, out) }
-
-// Read passes the bytes of the source to f, as they come, until ctx or the source
-// ends: for looking at a multiplex as a whole. It returns what Run would.
-func (s *Source) Read(ctx context.Context, clock media.Clock, f func([]byte)) error {
-	return s.open(ctx, s, &source.Output{Clock: clock}, rawFeeder(f))
-}
-
-// rawFeeder is a feeder that looks at nothing.
-type rawFeeder func([]byte)
-
-func (f rawFeeder) feed(b []byte, _ int64) { f(b) }
-func (rawFeeder) restart()                 {}
-func (rawFeeder) pace() (int64, bool)      { return 0, false }
 
 // feeder takes what a transport reads.
 type feeder interface {

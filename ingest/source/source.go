@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"syscall"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/stream"
@@ -129,7 +130,9 @@ const (
 	CauseNoMedia     Cause = "no_media"           // bytes arrive, but no picture and no sound
 	CauseEnded       Cause = "source_ended"       // the other side closed it
 	CauseUnplayable  Cause = "source_unplayable"  // see the reason with the streams
-	CauseFailed      Cause = "source_failed"      // anything else
+	CauseInUse       Cause = "source_in_use"      // another program listens at the address
+	CauseNotTS       Cause = "not_transport_stream"
+	CauseFailed      Cause = "source_failed" // anything else
 )
 
 // Error is why a source ended, with the code that the channel shows.
@@ -153,6 +156,8 @@ func CauseOf(err error) Cause {
 	switch {
 	case err == nil:
 		return CauseNone
+	case errors.Is(err, syscall.EADDRINUSE):
+		return CauseInUse
 	case errors.As(err, &e):
 		return e.Cause
 	}

@@ -31,6 +31,7 @@ type Config struct {
 
 	Channels  Channels
 	Outputs   Outputs
+	Scans     Scans // nil: none
 	Recorder  Recorder
 	Meetings  Meetings
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -164,6 +165,7 @@ func New(cfg Config) http.Handler {
 	s.meetings(a)
 	s.channels(a)
 	s.outputs(a)
+	s.scans(a)
 	s.recordings(a, mux)
 	s.users(a)
 	s.kiosks(a)

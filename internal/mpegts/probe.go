@@ -26,6 +26,8 @@ type ServiceReport struct {
 	ID        uint16         `json:"service_id"`
 	Name      string         `json:"name"`
 	Provider  string         `json:"provider"`
+	Type      byte           `json:"service_type,omitempty"`
+	LCN       int            `json:"lcn,omitempty"` // logical channel number of the NIT
 	Scrambled bool           `json:"scrambled"`
 	Playable  string         `json:"playable"`
 	Reason    string         `json:"reason,omitempty"`
@@ -84,6 +86,7 @@ type Prober struct {
 	si    SIReport
 	guide *Guide
 	now   map[uint16]NowNext // by service of this transport stream
+	net   network
 }
 
 // probeLanguages are those that titles are shown in where there are several.
@@ -108,11 +111,15 @@ func (p *Prober) Write(b []byte) (int, error) { return p.d.Write(b) }
 // Flush ends the input.
 func (p *Prober) Flush() { p.d.Flush() }
 
-// Services returns the services found so far.
+// Stats returns the counters so far.
+func (p *Prober) Stats() Stats { return p.d.Stats() }
+
+// Services returns the services found so far, in the order of a report.
 func (p *Prober) Services() []*Service { return p.d.Services() }
 
 func (p *Prober) section(id uint16, b []byte) {
 	table := b[0]
+	p.net.section(id, b)
 	switch {
 	case id == pidEIT && table >= tableEITFirst && table <= tableEITLast && long(b):
 		p.si.EITSections++
@@ -142,7 +149,7 @@ func (p *Prober) Report(judge func(*Service) (playable, reason string)) *Report 
 	}
 	for _, v := range p.d.order {
 		sr := ServiceReport{
-			ID: v.ID, Name: v.Name, Provider: v.Provider, Scrambled: v.Scrambled(),
+			ID: v.ID, Name: v.Name, Provider: v.Provider, Type: v.Type, LCN: p.net.number(v.ID), Scrambled: v.Scrambled(),
 			PMTPID: v.PMTPID, PCRPID: v.PCRPID, Streams: []StreamReport{},
 			Now: eventReport(p.now[v.ID].Present), Next: eventReport(p.now[v.ID].Following),
 		}

@@ -125,11 +125,9 @@ func (t *channelTable) state(s ingest.Status) api.ChannelState {
 	out.Service, out.Provider, out.OnBackup, out.Attempts, out.Errors = s.Service, s.Provider, s.Backup, s.Attempts, s.Errors
 	out.Rule, out.Switched, out.SwitchedFor = switchOf(s.Switch), s.Switched, string(s.SwitchedFor)
 	for _, x := range s.Sources {
-		o := api.Source{Address: x.Address, Active: x.Active, State: string(x.State), Since: x.Since.UTC()}
-		if x.Reason.Code != "" {
-			o.Reason = &api.Reason{Code: x.Reason.Code, EN: x.Reason.EN, ZH: x.Reason.ZH}
-		}
-		out.Sources = append(out.Sources, o)
+		out.Sources = append(out.Sources, api.Source{
+			Address: x.Address, Active: x.Active, State: string(x.State), Since: x.Since.UTC(), Reason: reasonOf(x.Reason),
+		})
 	}
 	for _, f := range s.Formats {
 		out.Tracks = append(out.Tracks, api.Track{

@@ -48,6 +48,7 @@ type Server struct {
 	hub      *stream.Hub
 	channels *ingest.Channels
 	table    *channelTable
+	scans    *ingest.Scans
 	hls      *hls.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
@@ -113,6 +114,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
 		return s, err
 	}
+	s.scans = ingest.NewScans(s.channels, s.changer.Available)
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
@@ -172,7 +174,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features, Scans: scanTable{s.scans},
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ts/", tokenInQuery(s.tsHTTP))
@@ -271,6 +273,9 @@ func (s *Server) Close() error {
 	if s.outputs != nil {
 		s.outputs.Close()
 		s.tsHTTP.Close()
+	}
+	if s.scans != nil {
+		s.scans.Close()
 	}
 	if s.channels != nil {
 		s.channels.Close()
