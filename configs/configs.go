@@ -20,6 +20,7 @@ type Config struct {
 	Sessions  Sessions  `yaml:"sessions"`
 	Recorder  Recorder  `yaml:"recorder"`
 	Transcode Transcode `yaml:"transcode"`
+	Quality   Quality   `yaml:"quality"`
 	Demo      Demo      `yaml:"demo"`
 	Channels  []Channel `yaml:"channels"`
 	Outputs   []Output  `yaml:"outputs"`
@@ -70,6 +71,22 @@ type Transcode struct {
 	FFmpeg string `yaml:"ffmpeg"`
 	// Max is how many run at once. Default: 4; one needs about half a core for SD.
 	Max int `yaml:"max"`
+}
+
+// Quality says how channels are watched over.
+type Quality struct {
+	// Interval is how often the picture and the sound of each channel are sampled while
+	// nothing is wrong. Default: 4s, so that what goes wrong is found within ten.
+	Interval time.Duration `yaml:"interval"`
+	// CPU is the share of one core that samples may use; when they need more they come
+	// less often. 0: nothing is decoded, and there are no thumbnails. Default: 0.15,
+	// enough for fifty channels in standard definition.
+	CPU float64 `yaml:"cpu"`
+	// Loud is the loudness in LUFS above which sound is too loud. Default: -14; GY/T 282
+	// and EBU R 128 ask for -24 and -23 on average.
+	Loud float64 `yaml:"loud"`
+	// Keep is how long the log of alarms reaches back. Default: 720h, 30 days.
+	Keep time.Duration `yaml:"keep"`
 }
 
 // Demo makes a test programme and a meeting for a first look.
@@ -168,6 +185,7 @@ func Default() Config {
 		WebRTC:    WebRTC{UDP: ":8443", TCP: ":8444"},
 		Sessions:  Sessions{TTL: 12 * time.Hour},
 		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4},
+		Quality:   Quality{Interval: 4 * time.Second, CPU: 0.15, Loud: -14, Keep: 30 * 24 * time.Hour},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},
 	}
 }

@@ -49,6 +49,18 @@ func (c Config) Validate() Problems {
 	if c.Transcode.Max < 0 {
 		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)
 	}
+	if c.Quality.Interval < time.Second || c.Quality.Interval > time.Minute {
+		v.add("quality.interval", "is %v, want 1s to 1m", c.Quality.Interval)
+	}
+	if c.Quality.CPU < 0 || c.Quality.CPU > 64 {
+		v.add("quality.cpu", "is %v, want 0 (nothing is decoded) or a share of one core", c.Quality.CPU)
+	}
+	if c.Quality.Loud < -40 || c.Quality.Loud > 0 {
+		v.add("quality.loud", "is %v, want -40 to 0 LUFS", c.Quality.Loud)
+	}
+	if c.Quality.Keep < time.Hour {
+		v.add("quality.keep", "is %v, want an hour or more", c.Quality.Keep)
+	}
 	v.channels(c.Channels)
 	v.outputs(c.Outputs)
 	return v.problems

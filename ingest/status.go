@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tongxiang/internal/media"
+	"tongxiang/internal/mpegts"
 )
 
 // Status is how a channel is at a moment.
@@ -28,6 +29,8 @@ type Status struct {
 	Bitrate  int64             `json:"bitrate"`          // bits a second that arrive, over about a second
 	Attempts int               `json:"attempts"`         // how often a source was started, over all sources
 	Errors   map[string]uint64 `json:"errors,omitempty"` // of the source in use, by name
+
+	Transport *mpegts.Measure `json:"-"` // of the source in use; nil when it is no transport stream
 
 	Sources []SourceStatus `json:"sources"` // the primary and the backups, in order
 	Switch  Rule           `json:"switch"`  // the rule in force
@@ -90,7 +93,7 @@ func (p *place) describe(s *Status) {
 	s.Playable, s.PlayReason = p.playable, p.why
 	s.Source, s.Bitrate = redacted(p.address), p.bitrate
 	s.Program, s.Service, s.Provider = p.report.Program, p.report.Service, p.report.Provider
-	s.Errors = maps.Clone(p.report.Errors)
+	s.Errors, s.Transport = maps.Clone(p.report.Errors), p.report.Transport
 	s.Formats = make([]Format, 0, len(p.report.Streams))
 	if s.State != Live {
 		s.Bitrate = 0

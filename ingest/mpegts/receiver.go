@@ -264,6 +264,8 @@ func (r *receiver) report() {
 	if s := r.chosen; s != nil {
 		rep.Service, rep.Provider, rep.Program = s.Name, s.Provider, int(s.ID)
 		rep.Streams = Streams(s)
+		measured := r.demux.MeasureService(s)
+		rep.Transport = &measured
 		for i := range rep.Streams {
 			rep.Streams[i].Published = r.tracks[uint16(rep.Streams[i].PID)] != nil
 		}

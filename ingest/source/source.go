@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"tongxiang/internal/media"
+	"tongxiang/internal/mpegts"
 	"tongxiang/internal/stream"
 )
 
@@ -104,6 +105,9 @@ type Report struct {
 	Streams  []Stream // pictures and sounds; others are left out
 	// Errors are the source's own counts of what went wrong so far, by name.
 	Errors map[string]uint64
+	// Transport is what was measured of the programme's transport stream; nil when
+	// the source is none. It is not changed afterwards.
+	Transport *mpegts.Measure
 }
 
 // Stream is one picture or sound of a source.

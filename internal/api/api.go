@@ -34,6 +34,7 @@ type Config struct {
 	Scans     Scans // nil: none
 	Recorder  Recorder
 	Meetings  Meetings
+	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
 	// Features says what this node can do: "ffmpeg", "https" …
 	Features func() map[string]bool
@@ -166,6 +167,7 @@ func New(cfg Config) http.Handler {
 	s.channels(a)
 	s.outputs(a)
 	s.scans(a)
+	s.quality(a, mux)
 	s.recordings(a, mux)
 	s.users(a)
 	s.kiosks(a)

@@ -62,6 +62,8 @@ type channelView struct {
 	Sources     []Source          `json:"sources,omitempty" doc:"Only for operators"`
 	Switch      *store.Switch     `json:"switch,omitempty" doc:"The rule in force; only for operators"`
 	Errors      map[string]uint64 `json:"errors,omitempty"`
+
+	Quality *ChannelQuality `json:"quality,omitempty"`
 }
 
 // channelView shows sources, which may hold passwords, only to those who manage them.
@@ -125,7 +127,7 @@ func (s *service) channels(a huma.API) {
 		out := make([]channelView, 0, len(all))
 		for i, c := range all {
 			if i >= in.Offset && len(out) < in.Limit {
-				out = append(out, channelViewOf(c, principal(ctx)))
+				out = append(out, s.withQuality(channelViewOf(c, principal(ctx))))
 			}
 		}
 		return listOf(out, len(all)), nil
@@ -164,7 +166,7 @@ func (s *service) channel(ctx context.Context, id string) (*body[channelView], e
 	if !ok {
 		return nil, problem(errNotFound)
 	}
-	return &body[channelView]{channelViewOf(c, principal(ctx))}, nil
+	return &body[channelView]{s.withQuality(channelViewOf(c, principal(ctx)))}, nil
 }
 
 func (s *service) createChannel(ctx context.Context, in *newChannel) (*body[channelView], error) {

@@ -39,6 +39,7 @@ var rules = []struct {
 	{"internal/playout", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/apierr", "internal/playout"}, "an output knows the hub and its own tools"},
 	{"internal/programme", []string{"internal/stream", "internal/media"}, "the programme is an ordinary reader and publisher"},
 	{"internal/transcode", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/playout/feed", "internal/ffmpeg", "internal/retry", "internal/apierr"}, "a transcode is an ordinary reader and publisher"},
+	{"internal/quality", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/ffmpeg"}, "the watch is an ordinary reader; what channels are it is told"},
 	{"internal/pki", nil, "certificates depend on nothing of ours"},
 	{"internal/ffmpeg", nil, "a child process depends on nothing of ours"},
 	{"internal/demo", []string{"internal/retry", "internal/ffmpeg"}, "the demo only feeds the ordinary ingest"},

@@ -18,7 +18,7 @@ type Demuxer struct {
 	stats    Stats
 	arrival  int64
 	onPacket func([]byte) // bound once: a method value per call would allocate
-	monitor  *monitor     // TR 101 290, when asked for
+	monitor  *monitor     // TR 101 290
 }
 
 // pid is what is known of one PID.
@@ -28,6 +28,7 @@ type pid struct {
 	counter   byte // continuity counter of the last packet with payload
 	seen      bool
 	repeated  bool // the last packet was a duplicate: a third one is an error
+	slipped   bool // the counter advanced without payload: something is missing before the next
 	print     [2]uint64
 	scrambled bool // packets came scrambled
 	clear     bool // packets came in the clear
@@ -37,12 +38,14 @@ type pid struct {
 	stream   *Stream   // set for elementary streams
 	pes      *pes      // set while the stream is parsed into frames
 	pmtOf    int       // how many services have their PMT here
+	watch              // what the monitor keeps
 }
 
 // NewDemuxer returns a demuxer that calls h.
 func NewDemuxer(h Handler) *Demuxer {
 	d := &Demuxer{h: h, services: make(map[uint16]*Service), names: make(map[uint16]description)}
 	d.onPacket = d.packet
+	d.monitor = newMonitor(d)
 	for _, id := range [...]uint16{pidPAT, pidCAT, pidNIT, pidSDT, pidEIT, pidTDT} {
 		d.listen(id)
 	}
@@ -76,6 +79,9 @@ func (d *Demuxer) Flush() {
 			p.sections.gap()
 		}
 		p.seen = false
+		if p.clock != nil {
+			p.clock.anew()
+		}
 	}
 }
 
@@ -139,6 +145,9 @@ func (d *Demuxer) packet(p []byte) {
 	id := uint16(p[1]&0x1F)<<8 | uint16(p[2])
 	if p[1]&0x80 != 0 { // transport_error_indicator: nothing in it can be believed
 		d.stats.TransportErrors++
+		if st := d.pid[id]; st != nil { // most likely it is the right PID all the same
+			st.errors.TransportError++
+		}
 		return
 	}
 	if id == nullPID {
@@ -168,7 +177,10 @@ func (d *Demuxer) packet(p []byte) {
 		}
 	}
 	if p[3]&0x10 == 0 || start >= PacketSize {
-		return // no payload: the counter does not advance
+		if cc := p[3] & 0x0F; st.seen && cc != st.counter {
+			d.slip(st, cc, discontinuity)
+		}
+		return
 	}
 	gap, duplicate := d.continuity(st, p, discontinuity)
 	if duplicate {
@@ -178,9 +190,7 @@ func (d *Demuxer) packet(p []byte) {
 	if p[3]&0xC0 != 0 {
 		d.stats.Scrambled++
 		st.scrambled, st.ciphered = true, true
-		if d.monitor != nil {
-			d.monitor.scrambledTable(st)
-		}
+		d.monitor.scrambled(st)
 		return
 	}
 	st.clear, st.ciphered = true, false
@@ -215,6 +225,10 @@ func (d *Demuxer) continuity(st *pid, p []byte, discontinuity bool) (gap, duplic
 		return false, false
 	case cc == (last+1)&0x0F:
 		st.repeated = false
+		if st.slipped {
+			st.slipped = false
+			return true, false
+		}
 		return false, false
 	case cc == last && same && !st.repeated:
 		st.repeated = true
@@ -226,7 +240,18 @@ func (d *Demuxer) continuity(st *pid, p []byte, discontinuity bool) (gap, duplic
 	}
 	st.repeated = false
 	d.stats.Continuity++
+	st.errors.ContinuityCountError++
 	return true, cc == last && same
+}
+
+// slip takes a counter that advanced in a packet without payload, which it must not
+// (ISO/IEC 13818-1 2.4.3.3): most likely packets before it were lost.
+func (d *Demuxer) slip(st *pid, cc byte, discontinuity bool) {
+	st.counter, st.repeated, st.slipped = cc, false, true
+	if !discontinuity {
+		d.stats.Continuity++
+		st.errors.ContinuityCountError++
+	}
 }
 
 func le64(b []byte) uint64 {
@@ -239,9 +264,7 @@ func le64(b []byte) uint64 {
 func (d *Demuxer) clock(st *pid, b []byte, discontinuity bool) {
 	base := int64(b[0])<<25 | int64(b[1])<<17 | int64(b[2])<<9 | int64(b[3])<<1 | int64(b[4])>>7
 	pcr := base*300 + int64(b[4]&1)<<8 + int64(b[5])
-	if d.monitor != nil {
-		d.monitor.pcr(st, d.stats.Packets, pcr, discontinuity)
-	}
+	d.monitor.pcr(st, d.stats.Packets, pcr, discontinuity)
 	if d.h.PCR != nil {
 		d.h.PCR(st.id, pcr, discontinuity)
 	}
@@ -253,14 +276,13 @@ func (d *Demuxer) section(p *pid, b []byte) {
 	if !ok {
 		if badCRC {
 			d.stats.CRCErrors++
+			p.errors.CRCError++
 		} else {
 			d.stats.BadSections++
 		}
 		return
 	}
-	if d.monitor != nil {
-		d.monitor.section(p, b)
-	}
+	d.monitor.section(p, b)
 	if long(b) {
 		h := parseHeader(b)
 		switch {
@@ -298,9 +320,6 @@ func (d *Demuxer) frame(s *Stream, f *media.Frame, t Times, count int) {
 		g := s.Format
 		g.Reordered = true
 		d.format(s, g)
-	}
-	if d.monitor != nil {
-		d.monitor.frame(s, t)
 	}
 	if d.h.Frame != nil {
 		d.h.Frame(s, f, t)

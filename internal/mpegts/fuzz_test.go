@@ -48,7 +48,6 @@ func FuzzDemuxer(f *testing.F) {
 				t.Fatal("sound at which one cannot start")
 			}
 		}})
-		d.monitor = newMonitor(d)
 		for len(b) > 0 {
 			n := min(int(chunk)+1, len(b))
 			d.Feed(b[:n], 1)

@@ -20,7 +20,9 @@ const PacketSize = 188
 const (
 	syncByte = 0x47
 	pids     = 8192
-	nullPID  = 0x1FFF
+	// pmtLowest is the first PID that is not kept for the tables of all.
+	pmtLowest = 0x20
+	nullPID   = 0x1FFF
 
 	pidPAT = 0x0000
 	pidCAT = 0x0001

@@ -179,6 +179,7 @@ func (p *pes) open(h []byte) {
 	s := stamp{NoTime, NoTime}
 	if h[7]&0x80 != 0 && len(h) >= 14 {
 		s.pts = pesTime(h[9:])
+		p.d.monitor.stamped(p.stream.pid)
 		s.dts = s.pts
 		if h[7]&0x40 != 0 && len(h) >= 19 {
 			s.dts = pesTime(h[14:])

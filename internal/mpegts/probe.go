@@ -19,6 +19,8 @@ type Report struct {
 	Services   []ServiceReport `json:"services"`
 	SI         SIReport        `json:"si"`
 	TR101290   TR101290        `json:"tr101290"`
+	PIDs       []PIDMeasure    `json:"pids"`      // all that came, in order
+	Jitter     int64           `json:"jitter_us"` // of the first PCR against arrival, RFC 3550; 0 for a file
 }
 
 // ServiceReport is one programme.
@@ -33,6 +35,8 @@ type ServiceReport struct {
 	Reason    string         `json:"reason,omitempty"`
 	PMTPID    uint16         `json:"pmt_pid"`
 	PCRPID    uint16         `json:"pcr_pid"`
+	Bitrate   int64          `json:"bitrate"`
+	TR101290  TR101290       `json:"tr101290"`
 	Streams   []StreamReport `json:"streams"`
 	Now       *EventReport   `json:"now,omitempty"`
 	Next      *EventReport   `json:"next,omitempty"`
@@ -60,6 +64,7 @@ type StreamReport struct {
 	Language    string  `json:"language"`
 	AccessUnits uint64  `json:"access_units"`
 	Packets     uint64  `json:"packets"`
+	Bitrate     int64   `json:"bitrate"`
 	Width       int     `json:"width,omitempty"`
 	Height      int     `json:"height,omitempty"`
 	FPS         float64 `json:"fps,omitempty"`
@@ -101,7 +106,6 @@ func NewProber() *Prober {
 		}
 	}}, probeLanguages...)
 	p.d = NewDemuxer(Handler{Section: p.section})
-	p.d.monitor = newMonitor(p.d)
 	return p
 }
 
@@ -139,13 +143,21 @@ func (p *Prober) section(id uint16, b []byte) {
 // can play it and why not; nil: nothing is said.
 func (p *Prober) Report(judge func(*Service) (playable, reason string)) *Report {
 	s := p.d.Stats()
+	m := p.d.Measure()
 	r := &Report{
 		Packets: s.Packets, Duplicates: s.Duplicates, Nulls: s.Nulls, Scrambled: s.Scrambled,
-		Services: []ServiceReport{}, SI: p.si, TR101290: p.d.monitor.result(s),
+		Services: []ServiceReport{}, SI: p.si, TR101290: m.Errors, PIDs: m.PIDs, Jitter: m.Jitter,
 	}
-	if c := p.d.monitor.main; c != nil && c.elapsed > 0 {
-		r.Duration = float64(c.elapsed) / pcrRate
-		r.Bitrate = int64(float64(c.measured*PacketSize*8) / r.Duration)
+	if o := p.d.monitor; o.elapsed > 0 {
+		r.Duration = float64(o.elapsed) / pcrRate
+		r.Bitrate = bitrate(o.packets, o.elapsed)
+	}
+	// A file has one rate for each PID, over the whole of it, and not that of its last second.
+	share := func(packets uint64) int64 {
+		return int64(float64(packets) / float64(max(s.Packets, 1)) * float64(r.Bitrate))
+	}
+	for i := range r.PIDs {
+		r.PIDs[i].Bitrate = share(r.PIDs[i].Packets)
 	}
 	for _, v := range p.d.order {
 		sr := ServiceReport{
@@ -153,6 +165,8 @@ func (p *Prober) Report(judge func(*Service) (playable, reason string)) *Report 
 			PMTPID: v.PMTPID, PCRPID: v.PCRPID, Streams: []StreamReport{},
 			Now: eventReport(p.now[v.ID].Present), Next: eventReport(p.now[v.ID].Following),
 		}
+		of := p.d.MeasureService(v)
+		sr.TR101290, sr.Bitrate = of.Errors, share(of.Packets)
 		if judge != nil {
 			sr.Playable, sr.Reason = judge(v)
 		}
@@ -160,7 +174,7 @@ func (p *Prober) Report(judge func(*Service) (playable, reason string)) *Report 
 			f := st.Format
 			sr.Streams = append(sr.Streams, StreamReport{
 				PID: st.PID, Type: st.Type, Codec: st.CodecName(), Language: st.Language,
-				AccessUnits: st.AccessUnits, Packets: st.pid.packets,
+				AccessUnits: st.AccessUnits, Packets: st.pid.packets, Bitrate: share(st.pid.packets),
 				Width: f.Width, Height: f.Height, FPS: f.FPS, Interlaced: f.Interlaced, Reordered: f.Reordered,
 				Rate: f.Rate, Channels: f.Channels, Profile: f.Profile, Scrambled: st.Scrambled(),
 			})

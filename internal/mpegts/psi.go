@@ -3,6 +3,7 @@ package mpegts
 // Table ids (ISO/IEC 13818-1 table 2-31, ETSI EN 300 468 table 2).
 const (
 	tablePAT        = 0x00
+	tableCAT        = 0x01
 	tablePMT        = 0x02
 	tableNITActual  = 0x40
 	tableNITOther   = 0x41

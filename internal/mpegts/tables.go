@@ -48,7 +48,7 @@ func (d *Demuxer) readPAT(h header) {
 }
 
 // pmtAllowed keeps a PAT from pointing at the tables themselves.
-func pmtAllowed(id uint16) bool { return id >= 0x20 && id != nullPID || id == 0x1F }
+func pmtAllowed(id uint16) bool { return id >= pmtLowest && id != nullPID || id == 0x1F }
 
 func (d *Demuxer) applyPAT(announced map[uint16]uint16, order []uint16) {
 	kept := d.order[:0:0]
@@ -74,7 +74,9 @@ func (d *Demuxer) applyPAT(announced map[uint16]uint16, order []uint16) {
 		if p.stream != nil { // the PAT moved a PMT to where a stream was
 			d.release(p)
 		}
-		d.listen(s.PMTPID).pmtOf++
+		pmt := d.listen(s.PMTPID)
+		pmt.pmtOf++
+		d.monitor.announced(pmt)
 		if d.h.Service != nil {
 			d.h.Service(s)
 		}

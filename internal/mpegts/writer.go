@@ -34,7 +34,6 @@ type writerTrack struct {
 	pid    uint16
 	format media.Format
 	stream byte // stream_id
-	adts   [4]byte
 }
 
 // NewWriter returns a writer of tracks with these formats: H.264, H.265, MPEG-2
@@ -92,11 +91,9 @@ func (t *writerTrack) declare(es *astits.PMTElementaryStream) error {
 		es.StreamType, t.stream = astits.StreamTypeMPEG1Audio, audio
 	case media.AAC:
 		es.StreamType, t.stream = astits.StreamTypeAACAudio, audio
-		head, ok := ADTSHead(t.format.Config)
-		if !ok {
+		if _, ok := ADTSHead(t.format.Config); !ok {
 			return fmt.Errorf("AAC configuration %x: %w", t.format.Config, ErrFormat)
 		}
-		t.adts = head
 	case media.AC3:
 		es.StreamType, t.stream = astits.StreamTypeAC3Audio, private
 		es.ElementaryStreamDescriptors = []*astits.Descriptor{register("AC-3")}
@@ -174,13 +171,11 @@ func (t *writerTrack) elementary(b []byte, f *media.Frame) ([]byte, error) {
 		return annexB(b, f.Units), nil
 	case media.AAC:
 		for _, u := range f.Units {
-			n := len(u) + 7
-			if n >= 1<<13 {
+			h, ok := ADTSHeader(t.format.Config, len(u))
+			if !ok {
 				return nil, fmt.Errorf("AAC frame of %d bytes: %w", len(u), ErrFormat)
 			}
-			h := t.adts
-			b = append(b, h[0], h[1], h[2], h[3]|byte(n>>11), byte(n>>3), byte(n<<5)|0x1F, 0xFC)
-			b = append(b, u...)
+			b = append(append(b, h[:]...), u...)
 		}
 		return b, nil
 	case media.Opus:

@@ -23,6 +23,7 @@ func (s *Server) metrics() http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
 		&outputCollector{s.outputs, s.tsHTTP},
+		&qualityCollector{s.channels, s.quality},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

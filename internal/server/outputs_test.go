@@ -122,12 +122,12 @@ func TestAChannelGoesOutAndEveryProbeFindsNothingWrong(t *testing.T) {
 			if err := os.WriteFile(name, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			probed, err := ingest.Probe(t.Context(), name)
+			probed, err := ingest.Probe(t.Context(), name, ingest.ProbeOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			clean(t, "probe of the file", probed)
-			wire, err := ingest.Probe(t.Context(), "udp://"+live)
+			wire, err := ingest.Probe(t.Context(), "udp://"+live, ingest.ProbeOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -27,6 +27,7 @@ import (
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/programme"
+	"tongxiang/internal/quality"
 	"tongxiang/internal/store"
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
@@ -57,6 +58,7 @@ type Server struct {
 	outputs     *ts.Outputs
 	outputTable *outputTable
 	tsHTTP      *ts.Server
+	quality     *quality.Service
 
 	programme *programme.Service
 	engine    *sfu.Engine
@@ -115,6 +117,9 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, err
 	}
 	s.scans = ingest.NewScans(s.channels, s.changer.Available)
+	if err := s.buildQuality(ctx, clock); err != nil {
+		return s, err
+	}
 	s.hls = hls.New(hls.Config{Authorize: s.mayWatch, Resolve: s.changer.ResolveFor(transcode.HLS)}, s.hub, clock, log.With("part", "hls"))
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
@@ -175,6 +180,7 @@ func (s *Server) buildHandler() error {
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
 		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features, Scans: scanTable{s.scans},
+		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
 	mux.Handle("/ts/", tokenInQuery(s.tsHTTP))
@@ -219,6 +225,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		s.resumeMeetings(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		s.pruneAlarms(ctx)
 		return nil
 	})
 	if s.cfg.Demo.Enabled {
@@ -276,6 +286,9 @@ func (s *Server) Close() error {
 	}
 	if s.scans != nil {
 		s.scans.Close()
+	}
+	if s.quality != nil { // before the channels: that they go is no alarm
+		s.quality.Close()
 	}
 	if s.channels != nil {
 		s.channels.Close()
