@@ -15,7 +15,14 @@ import {
 import { type GuideEvent, guideEvent } from './guide/events'
 import { outputRow, type OutputRow } from './outputs/outputs'
 import { type Made, madeOf, type Scan, scanOf } from './scan/scan'
-import { channelDetail, type ChannelDetail, watchedRow, type WatchedRow } from './wall/reading'
+import {
+  channelDetail,
+  type ChannelDetail,
+  logged,
+  type Logged,
+  watchedRow,
+  type WatchedRow,
+} from './wall/reading'
 import { count, type Json } from './fields'
 
 /** The most rows a list call returns. */
@@ -79,6 +86,12 @@ export const server = {
     (await list('channels', signal)).map((row, index) => watchedRow(row, index, language)),
   channel: async (id: string, signal: AbortSignal, language: string): Promise<ChannelDetail> =>
     channelDetail(await api<Json>('GET', one('channels', id), undefined, signal), language),
+  /** The newest alarms of a channel, and how many there are in all. */
+  alarms: async (id: string, signal: AbortSignal): Promise<{ rows: Logged[]; total: number }> => {
+    const answer = await api<Json>('GET', `${one('channels', id)}/alarms?limit=100`, undefined, signal)
+    const rows = listOf<Json>(answer, 'alarms').map(logged)
+    return { rows: rows.filter((row) => row !== null), total: count(answer['total']) }
+  },
   /** Puts a source on air: 0 is the primary, 1 and up are the backups. */
   switchSource: (id: string, source: number): Promise<unknown> =>
     api('POST', `${one('channels', id)}/switch`, { source }),

@@ -30,6 +30,9 @@ export default {
     noAlarms: 'No alarms at present',
     noneShown: 'No channel matches',
     alarms: {
+      sync: 'No sync',
+      missing: 'Missing',
+      pts: 'PTS',
       no_signal: 'No signal',
       refused: 'Unplayable',
       black: 'Black',
@@ -43,6 +46,9 @@ export default {
       tables: 'Tables',
     },
     hints: {
+      sync: 'What arrives is no transport stream, or badly damaged: check receiver and line.',
+      missing: 'A picture or sound of the tables does not come: check the multiplexer.',
+      pts: 'Pictures or sounds have no times and may drift apart: check the encoder.',
       no_signal: 'Nothing arrives: check the receiver, the line and the multicast.',
       refused: 'What arrives cannot be played; the reason is below.',
       black: 'The picture is black: check the source or the tape.',
@@ -113,7 +119,7 @@ export default {
     bitrate: 'Bit rate',
     share: 'Share',
     sum: 'Sum',
-    historyHint: 'Alarms seen while the wall was open on this machine; at most 1,000 are kept.',
+    historyHint: 'The server keeps 30 days; these are the newest {shown} of {total}.',
     noHistory: 'No alarms of this channel.',
     alarm: 'Alarm',
     began: 'Began',

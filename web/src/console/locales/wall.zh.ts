@@ -30,6 +30,9 @@ export default {
     noAlarms: '当前没有报警',
     noneShown: '没有符合条件的频道',
     alarms: {
+      sync: '失步',
+      missing: '缺流',
+      pts: 'PTS',
       no_signal: '无信号',
       refused: '不能播放',
       black: '黑场',
@@ -43,6 +46,9 @@ export default {
       tables: '表异常',
     },
     hints: {
+      sync: '收到的不是传输流，或数据严重损坏：检查接收机和线路。',
+      missing: '节目表里的画面或声音没有数据：检查前端复用。',
+      pts: '画面或声音没有时间标记，声画可能不同步：检查编码器。',
       no_signal: '收不到数据：检查卫星接收机、线路和组播。',
       refused: '收到的节目不能播放，原因见下。',
       black: '画面全黑：核对信号源或片源。',
@@ -111,7 +117,7 @@ export default {
     bitrate: '码率',
     share: '占比',
     sum: '合计',
-    historyHint: '本机监看墙打开期间看到的报警，最多保留 1000 条。',
+    historyHint: '服务器保留最近 30 天的报警，这里显示最新的 {shown} 条（共 {total} 条）。',
     noHistory: '本频道没有报警记录。',
     alarm: '报警',
     began: '开始',

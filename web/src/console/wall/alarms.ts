@@ -2,15 +2,18 @@
 
 export const alarmKinds = [
   'no_signal',
+  'sync',
   'refused',
+  'scrambled',
   'black',
   'frozen',
   'silent',
-  'scrambled',
+  'missing',
   'loud',
   'continuity',
   'transport',
   'pcr',
+  'pts',
   'tables',
 ] as const
 export type AlarmKind = (typeof alarmKinds)[number]
@@ -20,11 +23,13 @@ export type Severity = 'danger' | 'warn'
 
 const severe: ReadonlySet<AlarmKind> = new Set([
   'no_signal',
+  'sync',
   'refused',
+  'scrambled',
   'black',
   'frozen',
   'silent',
-  'scrambled',
+  'missing',
 ])
 
 export const severityOf = (kind: AlarmKind): Severity => (severe.has(kind) ? 'danger' : 'warn')

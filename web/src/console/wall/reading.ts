@@ -1,5 +1,5 @@
 // The channel answers as the wall and the detail need them.
-import { count, date, type Json, measure, object, objects, oneOf, sentence, text } from '../fields'
+import { count, date, type Json, measure, object, objects, oneOf, sentence, text, texts } from '../fields'
 import { channelRow, type ChannelRow } from '../rows'
 import { type Alarm, type AlarmKind, alarmKinds, sortAlarms, type Watched } from './alarms'
 import { groupOf } from './groups'
@@ -41,35 +41,22 @@ export interface ChannelDetail extends WatchedRow {
   readonly jitter: number | null
 }
 
-/** Other names that the server gives to the kinds. */
-const aliases: Readonly<Record<string, AlarmKind>> = {
-  no_packets: 'no_signal',
-  lost: 'no_signal',
-  unplayable: 'refused',
-  too_loud: 'loud',
-  transport_error: 'transport',
-  pat: 'tables',
-  pmt: 'tables',
-}
-
-function alarm(value: unknown, since: Date | null): Alarm | null {
-  const entry = object(value)
-  const name = typeof value === 'string' ? value : text(entry['code'] ?? entry['kind'] ?? entry['alarm'])
-  const kind = alarmKinds.find((k) => k === name) ?? aliases[name]
-  return kind ? { kind, since: date(entry['since']) ?? since } : null
-}
+/** An alarm of a kind that this page does not know is left out: the server names it in its log. */
+const kindOf = (name: unknown): AlarmKind | undefined => alarmKinds.find((k) => k === name)
 
 function alarms(row: ChannelRow, quality: Json): Alarm[] {
-  const values = Array.isArray(quality['alarms']) ? quality['alarms'] : []
-  const found = values.map((v) => alarm(v, date(quality['since']))).filter((a) => a !== null)
+  const raised = object(quality['raised'])
+  const found: Alarm[] = texts(quality['alarms']).flatMap((name) => {
+    const kind = kindOf(name)
+    return kind ? [{ kind, since: date(raised[name]) ?? date(quality['since']) }] : []
+  })
   // A channel that does not play is an alarm also where nothing is analysed.
   const add = (kind: AlarmKind): void => {
     if (!found.some((a) => a.kind === kind)) found.push({ kind, since: row.since })
   }
   if (row.state === 'lost') add('no_signal')
   if (row.state === 'refused') add('refused')
-  const kinds = new Set<AlarmKind>()
-  return sortAlarms(found.filter((a) => !kinds.has(a.kind) && kinds.add(a.kind)))
+  return sortAlarms(found)
 }
 
 export function watchedRow(row: Json, index: number, language: string): WatchedRow {
@@ -113,4 +100,20 @@ export function channelDetail(row: Json, language: string): ChannelDetail {
     tr101290: counts.length === 0 ? null : new Map(counts.map(([k, v]) => [k, count(v)])),
     jitter: measure(quality['jitter_us']),
   }
+}
+
+/** An alarm from its begin to its end, as the server's log has it. */
+export interface Logged {
+  readonly kind: AlarmKind | null
+  /** The server's name of it. */
+  readonly name: string
+  readonly from: Date
+  /** Null while it lasts. */
+  readonly until: Date | null
+}
+
+export function logged(row: Json): Logged | null {
+  const from = date(row['raised'])
+  const name = text(row['alarm'])
+  return from === null ? null : { kind: kindOf(name) ?? null, name, from, until: date(row['cleared']) }
 }

@@ -12,8 +12,7 @@ import {
 } from './alarms'
 import { fit } from './fit'
 import { groupOf } from './groups'
-import { advance, kept } from './log'
-import { channelDetail, watchedRow } from './reading'
+import { channelDetail, logged, watchedRow } from './reading'
 import { Thumbnails } from './thumbnails'
 
 const at = (minute: number): Date => new Date(Date.UTC(2026, 10, 24, 8, minute))
@@ -92,15 +91,16 @@ describe('the wall', () => {
 })
 
 describe('reading', () => {
-  it('takes the alarms of the analysis, one of each kind, the worst first', () => {
-    const quality = { alarms: ['continuity', 'black', 'black', 'invented'], since: '2026-11-24T08:01:00Z' }
+  it('takes the alarms of the analysis, the worst first', () => {
+    const quality = { alarms: ['continuity', 'black', 'invented'], since: '2026-11-24T08:01:00Z' }
     const row = watchedRow({ id: 'a', name: '中央一套', state: 'live', quality }, 4, 'zh-CN')
     expect(row.alarms).toEqual([black, { kind: 'continuity', since: at(1) }])
     expect(row).toMatchObject({ number: 5, group: 'central', onBackup: false, loudness: null, thumbnail: '' })
   })
   it('lets each alarm have its own time', () => {
     const quality = {
-      alarms: [{ code: 'loud', since: '2026-11-24T08:05:00Z' }],
+      alarms: ['loud'],
+      raised: { loud: '2026-11-24T08:05:00Z' },
       since: '2026-11-24T08:01:00Z',
     }
     expect(watchedRow({ id: 'a', quality }, 0, 'en').alarms).toEqual([{ kind: 'loud', since: at(5) }])
@@ -154,17 +154,17 @@ describe('reading', () => {
 })
 
 describe('the log', () => {
-  it('notes when an alarm begins and ends, once each', () => {
-    const one = advance([], [channel(1, [black])], at(3).getTime())
-    expect(one).toMatchObject([{ id: 'c1', kind: 'black', from: at(1).getTime(), until: null }])
-    expect(advance(one, [channel(1, [black])], at(4).getTime())).toBe(one)
-    const two = advance(one, [channel(1)], at(5).getTime())
-    expect(two).toMatchObject([{ until: at(5).getTime() }])
-    expect(advance(two, [channel(1)], at(6).getTime())).toBe(two)
-  })
-  it('forgets the oldest', () => {
-    const many = Array.from({ length: kept + 5 }, (_, i) => channel(i, [black]))
-    expect(advance([], many, 0)).toHaveLength(kept)
+  it('is read with alarms that go on and alarms of other versions of the server', () => {
+    expect(logged({ alarm: 'black', raised: '2026-11-24T08:01:00Z' })).toEqual({
+      kind: 'black',
+      name: 'black',
+      from: at(1),
+      until: null,
+    })
+    expect(
+      logged({ alarm: 'new', raised: '2026-11-24T08:01:00Z', cleared: '2026-11-24T08:02:00Z' }),
+    ).toMatchObject({ kind: null, name: 'new', until: at(2) })
+    expect(logged({ alarm: 'black' })).toBeNull()
   })
 })
 
