@@ -46,3 +46,13 @@ export function currentAndNext(
     next: sorted.find((e) => e.start > at) ?? null,
   }
 }
+
+export function byChannel(events: readonly GuideEvent[]): Map<string, GuideEvent[]> {
+  const channels = new Map<string, GuideEvent[]>()
+  for (const event of events) {
+    const list = channels.get(event.channel)
+    if (list) list.push(event)
+    else channels.set(event.channel, [event])
+  }
+  return channels
+}
