@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tongxiang/ingest/source"
@@ -36,11 +37,16 @@ type channel struct {
 	clock   media.Clock
 	log     *slog.Logger
 	air     *air
+	guide   Guide // nil: nobody wants to know
+	names   *identities
 	wake    chan struct{}
 	running sync.WaitGroup // the goroutines of the places
 
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	// When the channel's own multiplex last spoke of it, in nanoseconds of the clock.
+	ownNow, ownSchedule atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	cfg      ChannelConfig
@@ -54,9 +60,11 @@ type channel struct {
 	said     Status // what the log said last
 }
 
-func newChannel(cfg ChannelConfig, pub *stream.Publisher, clock media.Clock, log *slog.Logger, open func(string, int) (source.Source, error)) *channel {
+// newChannel returns a channel of a set, which publishes with pub.
+func newChannel(cfg ChannelConfig, pub *stream.Publisher, set *Channels) *channel {
 	c := &channel{
-		id: cfg.ID, cfg: cfg, open: open, clock: clock, log: log, air: newAir(pub, clock),
+		id: cfg.ID, cfg: cfg, open: set.open, clock: set.clock, log: set.log.With("channel", cfg.ID), air: newAir(pub, set.clock),
+		guide: set.guide, names: &set.names,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), asked: -1,
 	}
 	for _, a := range cfg.addresses() {
@@ -86,6 +94,19 @@ func (c *channel) stop() {
 	<-c.done
 }
 
+// known notes which service a source on air is, when that is known; what another
+// source said of it before goes on to count.
+func (c *channel) known(p *place) {
+	if id := p.identity(); id != (identity{}) {
+		c.names.set(c, id)
+	}
+}
+
+// elsewhere returns the guides of channels that are a service.
+func (c *channel) elsewhere(network, stream, service uint16) []source.Guide {
+	return c.names.guides(network, stream, service)
+}
+
 // nudge makes the channel decide now. It never blocks.
 func (c *channel) nudge() {
 	select {
@@ -106,6 +127,7 @@ func (c *channel) run(ctx context.Context) {
 		}
 		c.mu.Unlock()
 		c.running.Wait()
+		c.names.set(c, identity{})
 	}()
 	why := FaultNone // of the newest decision to take
 	for ctx.Err() == nil {

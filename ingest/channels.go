@@ -72,6 +72,8 @@ func Schemes() map[string]Opener {
 type Options struct {
 	// Schemes replaces the built-in protocols; nil: [Schemes].
 	Schemes map[string]Opener
+	// Guide takes what is said about programmes; nil: nobody.
+	Guide Guide
 }
 
 // Channels runs the channels. It is safe for concurrent use.
@@ -80,6 +82,8 @@ type Channels struct {
 	clock   media.Clock
 	log     *slog.Logger
 	schemes map[string]Opener
+	guide   Guide
+	names   identities
 
 	mu     sync.Mutex
 	list   []*channel // in the order in which they were added
@@ -91,7 +95,7 @@ func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options
 	if o.Schemes == nil {
 		o.Schemes = Schemes()
 	}
-	return &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes}
+	return &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes, guide: o.Guide}
 }
 
 // open makes the source of an address.
@@ -133,7 +137,7 @@ func (c *Channels) Add(cfg ChannelConfig) error {
 	if err != nil {
 		return fmt.Errorf("add channel %q: %w", cfg.ID, err)
 	}
-	ch := newChannel(cfg, pub, c.clock, c.log.With("channel", cfg.ID), c.open)
+	ch := newChannel(cfg, pub, c)
 	c.list = append(c.list, ch)
 	ch.start()
 	return nil

@@ -42,6 +42,8 @@ type place struct {
 	failed   bool // the newest attempt ended without media, and none has brought any since
 	bitrate  int64
 	well     int64 // since when it has been without fault
+
+	clock broadcastClock // of the broadcaster
 }
 
 func newPlace(c *channel, address string, program int) *place {
@@ -122,6 +124,11 @@ func (p *place) attempt(ctx context.Context) (worked bool, err error) {
 	}
 	l := p.c.air.newLane(out)
 	l.started = p.c.nudge
+	g := &guided{c: p.c, l: l}
+	out.Guide = g.guide()
+	if p.live() {
+		out.Guide.Time = func(utc time.Time) { p.clock.heard(utc, time.Now()) }
+	}
 	p.begin(l)
 	defer func() {
 		p.c.air.leave(l)
@@ -133,7 +140,7 @@ func (p *place) attempt(ctx context.Context) (worked bool, err error) {
 	go func() { ended <- src.Run(ctx, out) }()
 	defer cancel()
 
-	w := watcher{place: p, out: out, began: p.c.clock.Now()}
+	w := watcher{place: p, out: out, guided: g, began: p.c.clock.Now()}
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -154,6 +161,7 @@ func (p *place) attempt(ctx context.Context) (worked bool, err error) {
 type watcher struct {
 	place   *place
 	out     *source.Output
+	guided  *guided
 	began   int64
 	counted int64 // when the bit rate was last computed
 	bytes   uint64
@@ -175,6 +183,10 @@ func (w *watcher) look() source.Cause {
 	}
 	if v.state != "" {
 		p.set(v.state, p.reasonOf(v))
+	}
+	if on, _ := p.c.air.current(); on == w.guided.l {
+		w.guided.flush()
+		p.c.known(p)
 	}
 	if v.end {
 		return v.cause
@@ -305,6 +317,23 @@ func (p *place) view(now int64, rule Rule, on *lane, since int64, sight seen) (v
 	}
 	v.fault, v.suspected = rule.fault(h)
 	return v, l
+}
+
+// live reports whether the source is a broadcast of now, whose clock can be compared
+// with ours, and not a file.
+func (p *place) live() bool {
+	u, err := url.Parse(p.address)
+	return err == nil && u.Scheme != "file"
+}
+
+// identity returns which service the source is, the zero value when that is not known.
+func (p *place) identity() identity {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.report.Network == 0 && p.report.Stream == 0 {
+		return identity{}
+	}
+	return identity{p.report.Network, p.report.Stream, uint16(p.report.Program)}
 }
 
 // redacted returns an address without its password.

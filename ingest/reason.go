@@ -1,6 +1,11 @@
 package ingest
 
-import "tongxiang/ingest/source"
+import (
+	"fmt"
+	"time"
+
+	"tongxiang/ingest/source"
+)
 
 // Reason says why, for scripts by its code and for people in two languages. The
 // zero value: nothing is wrong.
@@ -10,6 +15,20 @@ type Reason struct {
 	ZH   string `json:"zh,omitempty"`
 	// Detail is the technical cause, in English, for the log and the operator.
 	Detail string `json:"detail,omitempty"`
+}
+
+// clockReason says that the server's clock is not the broadcaster's.
+func clockReason(offset time.Duration) Reason {
+	en, zh := "ahead of", "快"
+	if offset < 0 {
+		en, zh = "behind", "慢"
+	}
+	d := offset.Abs().Round(time.Second)
+	return Reason{
+		Code: "clock_offset",
+		EN:   fmt.Sprintf("The clock of this server is %v %s the broadcaster's; recordings by the guide would miss their time.", d, en),
+		ZH:   fmt.Sprintf("本机时钟比播出方时钟%s %v，按节目单录制会错过时间。", zh, d),
+	}
 }
 
 // reasonFor returns the sentence for a cause.

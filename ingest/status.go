@@ -30,6 +30,13 @@ type Status struct {
 	Attempts int               `json:"attempts"`         // how often a source was started, over all sources
 	Errors   map[string]uint64 `json:"errors,omitempty"` // of the source in use, by name
 
+	// Network, Stream and Program name the service for other multiplexes; 0: not known.
+	Network int `json:"original_network_id,omitempty"`
+	Stream  int `json:"transport_stream_id,omitempty"`
+	// ClockOffset is the server's clock minus the broadcaster's, smoothed; nil: not known.
+	ClockOffset *time.Duration `json:"-"`
+	// Warnings are things that somebody should look at, though the channel plays.
+	Warnings  []Reason        `json:"warnings,omitempty"`
 	Transport *mpegts.Measure `json:"-"` // of the source in use; nil when it is no transport stream
 
 	Sources []SourceStatus `json:"sources"` // the primary and the backups, in order
@@ -93,6 +100,13 @@ func (p *place) describe(s *Status) {
 	s.Playable, s.PlayReason = p.playable, p.why
 	s.Source, s.Bitrate = redacted(p.address), p.bitrate
 	s.Program, s.Service, s.Provider = p.report.Program, p.report.Service, p.report.Provider
+	s.Network, s.Stream = int(p.report.Network), int(p.report.Stream)
+	if offset, ok := p.clock.read(); ok {
+		s.ClockOffset = &offset
+		if offset.Abs() > clockWarn {
+			s.Warnings = append(s.Warnings, clockReason(offset))
+		}
+	}
 	s.Errors, s.Transport = maps.Clone(p.report.Errors), p.report.Transport
 	s.Formats = make([]Format, 0, len(p.report.Streams))
 	if s.State != Live {

@@ -32,6 +32,7 @@ type mux struct {
 	demux     *core.Demuxer
 	receivers []*receiver
 	taps      []*tap
+	si        information
 	now       int64
 	pcrOf     uint16 // whose clock is the pace of a file: the first that was seen
 	pcr       int64
@@ -121,6 +122,7 @@ func newMux(key string, clock media.Clock) *mux {
 		Format:  func(st *core.Stream) { x.each(func(r *receiver) { r.format(st) }) },
 		Frame:   x.frame,
 		PCR:     x.reference,
+		Section: x.section,
 		Want: func(s *core.Service) bool {
 			return slices.ContainsFunc(x.receivers, func(r *receiver) bool { return r.chosen == s })
 		},
@@ -140,7 +142,7 @@ func (x *mux) add(out *source.Output, program int) *receiver {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := newReceiver(out, program, x.demux)
-	r.now = x.now
+	r.now, r.si = x.now, &x.si
 	x.receivers = append(x.receivers, r)
 	for _, s := range slices.Clone(x.demux.Services()) {
 		r.service(s)

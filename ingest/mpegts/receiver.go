@@ -32,6 +32,7 @@ type receiver struct {
 	program int
 	resumed bool // an earlier source wrote before this one
 	demux   *core.Demuxer
+	si      *information // of its mux
 	chosen  *core.Service
 	tracks  map[uint16]*trackState // by PID
 	clock   int64                  // newest reference of the chosen service
@@ -99,6 +100,7 @@ func (r *receiver) service(s *core.Service) {
 	if r.chosen == nil {
 		if o := r.choose(s); o != nil {
 			r.chosen, r.clocked = o, false
+			r.si.stale = true
 			r.demux.Reselect()
 			s = o
 		}
@@ -263,6 +265,7 @@ func (r *receiver) report() {
 	rep := source.Report{Errors: counts(r.demux.Stats()), Program: r.program}
 	if s := r.chosen; s != nil {
 		rep.Service, rep.Provider, rep.Program = s.Name, s.Provider, int(s.ID)
+		rep.Network, rep.Stream = r.si.network, r.si.stream
 		rep.Streams = Streams(s)
 		measured := r.demux.MeasureService(s)
 		rep.Transport = &measured

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"tongxiang/internal/media"
 	"tongxiang/internal/mpegts"
@@ -34,6 +35,7 @@ type Output struct {
 	// Report tells the channel what the source carries, when that becomes known
 	// or changes. It does not block and may be called from any goroutine.
 	Report func(Report)
+	Guide  Guide
 
 	bytes   atomic.Uint64
 	arrival atomic.Int64 // of the newest bytes
@@ -97,12 +99,31 @@ func (o *Output) LastMedia() int64 { return o.media.Load() }
 // Latest returns the highest time written: a source that makes its own times goes on behind it.
 func (o *Output) Latest() media.Time { return media.Time(o.latest.Load()) }
 
+// Guide takes what a source says beside its media. Any of the functions may be nil;
+// they are called from the source's goroutine and do not block.
+type Guide struct {
+	// Event is an entry of the programme guide, new or changed. schedule says that it
+	// came with the schedule, which does not know what runs, and not as what is on
+	// now or next.
+	Event func(e mpegts.Event, schedule bool)
+	// Now is what is on now and what comes next.
+	Now func(mpegts.NowNext)
+	// Time is what the broadcaster's clock says at this moment.
+	Time func(utc time.Time)
+	// Elsewhere returns the guides of channels in other multiplexes that are this
+	// service: a multiplex may carry the guide of its whole network.
+	Elsewhere func(network, stream, service uint16) []Guide
+}
+
 // Report is what a source carries.
 type Report struct {
-	Service  string   // its name, when the source says one
-	Provider string   // likewise
-	Program  int      // program_number; 0 when there is none
-	Streams  []Stream // pictures and sounds; others are left out
+	Service  string // its name, when the source says one
+	Provider string // likewise
+	Program  int    // program_number; 0 when there is none
+	// Network and Stream are original_network_id and transport_stream_id, by which
+	// other multiplexes speak of the programme; 0 when they are not known.
+	Network, Stream uint16
+	Streams         []Stream // pictures and sounds; others are left out
 	// Errors are the source's own counts of what went wrong so far, by name.
 	Errors map[string]uint64
 	// Transport is what was measured of the programme's transport stream; nil when

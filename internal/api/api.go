@@ -32,6 +32,7 @@ type Config struct {
 	Channels  Channels
 	Outputs   Outputs
 	Scans     Scans // nil: none
+	EPG       EPG   // nil: none
 	Recorder  Recorder
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
@@ -75,6 +76,9 @@ type ChannelState struct {
 	SwitchedFor string            // why
 	Attempts    int               // how often a source was started
 	Errors      map[string]uint64 // of the source in use, by name
+
+	ClockOffset *time.Duration // the server's clock minus the broadcaster's; nil: not known
+	Warnings    []Reason       // what somebody should look at, though it plays
 }
 
 // Source is one source of a channel as it is now.
@@ -168,6 +172,7 @@ func New(cfg Config) http.Handler {
 	s.outputs(a)
 	s.scans(a)
 	s.quality(a, mux)
+	s.epg(a)
 	s.recordings(a, mux)
 	s.users(a)
 	s.kiosks(a)

@@ -322,7 +322,7 @@ func TestDescriptionListsEveryPath(t *testing.T) {
 		t.Errorf("openapi %q", v)
 	}
 	paths, _ := d["paths"].(map[string]any)
-	for _, p := range []string{"sessions", "sessions/current", "meetings", "meetings/{id}", "channels", "channels/{id}", "channels/{id}/switch", "recordings", "recordings/{id}", "recordings/{id}/stop", "recordings/{id}/file", "users", "users/{id}", "kiosks", "kiosks/{id}", "tokens", "about"} {
+	for _, p := range []string{"sessions", "sessions/current", "meetings", "meetings/{id}", "channels", "channels/{id}", "channels/{id}/switch", "epg", "recordings", "recordings/{id}", "recordings/{id}/stop", "recordings/{id}/file", "users", "users/{id}", "kiosks", "kiosks/{id}", "tokens", "about"} {
 		if paths["/api/v1/"+p] == nil {
 			t.Errorf("%s is not described", p)
 		}

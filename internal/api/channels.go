@@ -64,10 +64,15 @@ type channelView struct {
 	Errors      map[string]uint64 `json:"errors,omitempty"`
 
 	Quality *ChannelQuality `json:"quality,omitempty"`
+	// ClockOffset is the server's clock minus the broadcaster's.
+	ClockOffset *int64   `json:"clock_offset_ms,omitempty" doc:"This server's clock minus the broadcaster's"`
+	Warnings    []Reason `json:"warnings,omitempty" doc:"What somebody should look at, though it plays"`
+	Now         *epgView `json:"now,omitempty"`
+	Next        *epgView `json:"next,omitempty"`
 }
 
 // channelView shows sources, which may hold passwords, only to those who manage them.
-func channelViewOf(c ChannelState, p auth.Principal) channelView {
+func (s *service) channelView(c ChannelState, p auth.Principal) channelView {
 	v := channelView{
 		ID: c.ID, Name: c.Name, Stream: string(stream.Channel(c.ID)), Fixed: c.Fixed, State: c.State,
 		Since: c.Since.UTC(), Playable: c.Playable, Tracks: c.Tracks, Bitrate: c.Bitrate,
@@ -82,6 +87,15 @@ func channelViewOf(c ChannelState, p auth.Principal) channelView {
 	if !c.Switched.IsZero() {
 		t := c.Switched.UTC()
 		v.Switched, v.SwitchedFor = &t, c.SwitchedFor
+	}
+	if c.ClockOffset != nil {
+		ms := c.ClockOffset.Milliseconds()
+		v.ClockOffset = &ms
+	}
+	v.Warnings = c.Warnings
+	if s.EPG != nil {
+		now, next := s.EPG.NowNext(c.ID)
+		v.Now, v.Next = maybeEPG(now), maybeEPG(next)
 	}
 	if p.May(auth.ManageChannels, "") {
 		v.Source, v.Program, v.Backup = c.Source, c.Program, c.Backup
@@ -127,7 +141,7 @@ func (s *service) channels(a huma.API) {
 		out := make([]channelView, 0, len(all))
 		for i, c := range all {
 			if i >= in.Offset && len(out) < in.Limit {
-				out = append(out, s.withQuality(channelViewOf(c, principal(ctx))))
+				out = append(out, s.withQuality(s.channelView(c, principal(ctx))))
 			}
 		}
 		return listOf(out, len(all)), nil
@@ -166,7 +180,7 @@ func (s *service) channel(ctx context.Context, id string) (*body[channelView], e
 	if !ok {
 		return nil, problem(errNotFound)
 	}
-	return &body[channelView]{s.withQuality(channelViewOf(c, principal(ctx)))}, nil
+	return &body[channelView]{s.withQuality(s.channelView(c, principal(ctx)))}, nil
 }
 
 func (s *service) createChannel(ctx context.Context, in *newChannel) (*body[channelView], error) {

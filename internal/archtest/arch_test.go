@@ -29,6 +29,7 @@ var rules = []struct {
 	{"internal/apierr", nil, "errors for people depend on nothing of ours"},
 	{"internal/retry", nil, "back-off depends on nothing of ours"},
 	{"internal/store", nil, "the store holds rows and decides nothing"},
+	{"internal/epg", []string{"internal/mpegts", "internal/store"}, "the guide keeps what the ingest hears; who wants it asks the store, or subscribes"},
 	{"internal/auth", []string{"internal/store", "internal/apierr", "internal/stream"}, "accounts know the store and the names of streams, not the media in them"},
 	{"signaling/meeting", nil, "meeting rules are pure: no I/O, no media"},
 	{"ingest", []string{"internal/stream", "internal/media", "internal/mpegts", "ingest", "internal/retry", "internal/apierr"}, "an edge knows the hub and its own tools, no other edge"},

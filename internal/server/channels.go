@@ -18,14 +18,15 @@ import (
 // was asked for; internal/ingest knows how they are.
 type channelTable struct {
 	running *ingest.Channels
+	removed func(id string) // told behind the end of a channel
 
 	mu    sync.Mutex
 	rows  map[string]store.Channel
 	fixed map[string]bool
 }
 
-func newChannelTable(ctx context.Context, running *ingest.Channels, fixed []configs.Channel, st *store.Store) (*channelTable, error) {
-	t := &channelTable{running: running, rows: map[string]store.Channel{}, fixed: map[string]bool{}}
+func newChannelTable(ctx context.Context, running *ingest.Channels, fixed []configs.Channel, st *store.Store, removed func(string)) (*channelTable, error) {
+	t := &channelTable{running: running, removed: removed, rows: map[string]store.Channel{}, fixed: map[string]bool{}}
 	for _, c := range fixed {
 		row := store.Channel{ID: c.ID, Name: c.Name, Source: c.Source, Program: c.Program, Backup: c.Backup, Switch: fixedSwitch(c.Switch)}
 		if err := t.Add(row); err != nil {
@@ -86,8 +87,9 @@ func (t *channelTable) Remove(id string) {
 	// The only error is that there is none.
 	_ = t.running.Remove(id)
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	delete(t.rows, id)
+	t.mu.Unlock()
+	t.removed(id)
 }
 
 // List returns all channels as they are.
@@ -123,6 +125,10 @@ func (t *channelTable) state(s ingest.Status) api.ChannelState {
 		Playable: string(s.Playable), Reason: api.Reason{Code: reason.Code, EN: reason.EN, ZH: reason.ZH}, Bitrate: s.Bitrate,
 	}
 	out.Service, out.Provider, out.OnBackup, out.Attempts, out.Errors = s.Service, s.Provider, s.Backup, s.Attempts, s.Errors
+	out.ClockOffset = s.ClockOffset
+	for _, w := range s.Warnings {
+		out.Warnings = append(out.Warnings, api.Reason{Code: w.Code, EN: w.EN, ZH: w.ZH})
+	}
 	out.Rule, out.Switched, out.SwitchedFor = switchOf(s.Switch), s.Switched, string(s.SwitchedFor)
 	for _, x := range s.Sources {
 		out.Sources = append(out.Sources, api.Source{

@@ -24,6 +24,7 @@ func (s *Server) metrics() http.Handler {
 		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
 		&outputCollector{s.outputs, s.tsHTTP},
 		&qualityCollector{s.channels, s.quality},
+		guideCollector{s.epg},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
@@ -51,6 +52,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		bytes    = desc("track_bytes_total", "Payload bytes that a track carried.", "stream", "track")
 		state    = desc("channel_live", "1 when a channel is live.", "channel", "state")
 		bitrate  = desc("channel_bits_per_second", "What arrives from a channel's source.", "channel")
+		backup   = desc("channel_on_backup", "1 when a channel is on one of its backups.", "channel")
+		clock    = desc("channel_clock_offset_seconds", "This server's clock minus the broadcaster's.", "channel")
 		starts   = desc("channel_starts_total", "How often a channel's source was started.", "channel")
 		running  = desc("recordings_running", "Recordings being made now.")
 		written  = desc("recorded_bytes_total", "What recordings wrote to disk.")
@@ -92,6 +95,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		gauge(state, live, ch.ID, string(ch.State))
 		gauge(bitrate, float64(ch.Bitrate), ch.ID)
+		onBackup := 0.0
+		if ch.Backup {
+			onBackup = 1
+		}
+		gauge(backup, onBackup, ch.ID)
+		if ch.ClockOffset != nil {
+			gauge(clock, ch.ClockOffset.Seconds(), ch.ID)
+		}
 		counter(starts, float64(ch.Attempts), ch.ID)
 	}
 	rec := c.recorder.Stats()

@@ -23,6 +23,7 @@ import (
 	"tongxiang/internal/api"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
+	"tongxiang/internal/epg"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/playout/ts"
@@ -50,6 +51,7 @@ type Server struct {
 	channels *ingest.Channels
 	table    *channelTable
 	scans    *ingest.Scans
+	epg      *epg.Service
 	hls      *hls.Server
 	recorder *recorder.Recorder
 	changer  *transcode.Service
@@ -112,8 +114,11 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
-	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{})
-	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store); err != nil {
+	if s.epg, err = epg.New(ctx, s.store, log.With("part", "epg")); err != nil {
+		return s, err
+	}
+	s.channels = ingest.NewChannels(s.hub, clock, log.With("part", "ingest"), ingest.Options{Guide: s.epg})
+	if s.table, err = newChannelTable(ctx, s.channels, cfg.Channels, s.store, s.epg.Forget); err != nil {
 		return s, err
 	}
 	s.scans = ingest.NewScans(s.channels, s.changer.Available)
@@ -179,7 +184,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features, Scans: scanTable{s.scans},
+		Channels: s.table, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features, Scans: scanTable{s.scans}, EPG: s.epg,
 		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
@@ -295,6 +300,9 @@ func (s *Server) Close() error {
 	}
 	if s.hub != nil {
 		s.hub.Close()
+	}
+	if s.epg != nil {
+		s.epg.Close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
