@@ -21,10 +21,10 @@ type follower struct {
 
 	picture media.Format
 	key     *media.Frame // the newest key picture that is whole
-	keySize float64      // on average
-	stable  bool         // key pictures had the same size since pictures became empty
+	keySize int          // of the newest one
 	quiet   int64        // arrival of the first of a row of empty pictures; 0: there is none
 	empty   int          // how many in the row
+	idle    int64        // arrival of the first of a row of pictures with nothing at all in them; 0: there is none
 
 	format   media.Format
 	sound    []soundUnit // the newest, oldest first
@@ -49,6 +49,10 @@ const (
 	// before has 50 to 400 bytes, one with a face that moves 3000 and more.
 	emptyFloor = 64
 	emptyShare = 256
+	// idleShare likewise, for nothing at all; a row of macroblocks of MPEG-2 has a header
+	// and its first and last macroblock even so.
+	idleShare = 2048
+	idleRow   = 14
 	// suspectAfter is how long nothing must be new before a sample is wanted soon.
 	suspectAfter = int64(time.Second)
 	suspectCount = 8
@@ -84,7 +88,7 @@ func (f *follower) open() {
 	tracks := f.sub.Tracks()
 	if t := stream.Find(tracks, media.Video); t != nil {
 		if g := t.Format(); g.Codec != f.picture.Codec {
-			f.key, f.quiet, f.empty = nil, 0, 0
+			f.key, f.quiet, f.empty, f.idle = nil, 0, 0, 0
 		}
 		f.picture = t.Format()
 		// A codec that cannot be depacketized is not watched.
@@ -127,21 +131,24 @@ func (f *follower) drain() (heard bool) {
 func (f *follower) seePicture(p *media.Frame) {
 	f.pictures++
 	if p.Sync {
-		size := float64(p.Size())
-		if f.keySize == 0 {
-			f.keySize = size
-		}
-		if d := size - f.keySize; d > f.keySize/16 || d < -f.keySize/16 {
-			f.stable = false
-		}
-		f.keySize += (size - f.keySize) / 4
+		f.keySize = codedSize(f.picture.Codec, p)
 		if !p.Corrupt {
 			f.key = p
 		}
 		return
 	}
-	if codedSize(f.picture.Codec, p) >= emptyFloor+f.picture.Width*f.picture.Height/emptyShare {
-		f.quiet, f.empty, f.stable = 0, 0, true
+	size, samples := codedSize(f.picture.Codec, p), f.picture.Width*f.picture.Height
+	idle := emptyFloor + samples/idleShare
+	if f.picture.Codec == media.MPEG2Video {
+		idle += f.picture.Height / 16 * idleRow
+	}
+	if size >= idle {
+		f.idle = 0
+	} else if f.idle == 0 {
+		f.idle = p.Arrival
+	}
+	if size >= emptyFloor+samples/emptyShare {
+		f.quiet, f.empty = 0, 0
 		return
 	}
 	if f.empty == 0 {
@@ -264,10 +271,10 @@ const (
 // for layer II sound a certainty.
 func (f *follower) coded(now int64) faults {
 	var out faults
-	if f.quiet != 0 && f.empty >= suspectCount {
-		flat := f.keySize > 0 && f.keySize < float64(f.picture.Width*f.picture.Height/blackShare)
-		out.black = flat && now-f.quiet > codedBlackAfter
-		out.frozen = !flat && f.stable && now-f.quiet > codedFrozenAfter
+	if f.idle != 0 && f.empty >= suspectCount {
+		flat := f.keySize > 0 && f.keySize < f.picture.Width*f.picture.Height/blackShare
+		out.black = flat && now-f.idle > codedBlackAfter
+		out.frozen = !flat && now-f.idle > codedFrozenAfter
 	}
 	out.silent = f.leveled && f.soft != 0 && now-f.soft > int64(silentAfter)
 	return out

@@ -28,6 +28,7 @@ const (
 	idVideo        = 0xE0
 	idWidth        = 0xB0
 	idHeight       = 0xBA
+	idDisplayUnit  = 0x54B2
 	idAudio        = 0xE1
 	idFrequency    = 0xB5
 	idChannels     = 0x9F
@@ -91,7 +92,9 @@ func matroskaHead(codec media.Codec) []byte {
 	// Sizes and rates are those of the headers in each sample; these only satisfy readers.
 	if codec.Kind() == media.Video {
 		track = elementUint(track, idTrackType, 1)
-		track = element(track, idVideo, elementUint(elementUint(nil, idWidth, 720), idHeight, 576))
+		size := elementUint(elementUint(nil, idWidth, 720), idHeight, 576)
+		// The shape of samples is unknown here, so that the one in the headers counts.
+		track = element(track, idVideo, elementUint(size, idDisplayUnit, 4))
 	} else {
 		track = elementUint(track, idTrackType, 2)
 		rate := binary.BigEndian.AppendUint64(nil, math.Float64bits(48000))
