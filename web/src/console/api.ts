@@ -139,15 +139,7 @@ export const server = {
       language,
     ),
 
-  epg: async (query: EpgQuery, signal: AbortSignal): Promise<GuideEvent[]> =>
-    (await epgPage(query, signal)).events,
   epgPage,
-  /** The events of all channels around now: what is on, and mostly what follows. */
-  onNow: async (signal: AbortSignal): Promise<GuideEvent[]> => {
-    const now = Date.now()
-    const query = { from: new Date(now), to: new Date(now + 2 * 3_600_000), limit: 500 }
-    return (await epgPage(query, signal)).events
-  },
 
   issueToken: (input: {
     subject: string

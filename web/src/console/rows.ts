@@ -2,7 +2,8 @@
 // function takes what the server sent and never throws; an unknown field is ignored.
 
 import { type Rule, ruleOf } from './channel/switching'
-import { count, date, type Json, oneOf, sentence, text } from './fields'
+import { count, date, type Json, object, objects, oneOf, sentence, text } from './fields'
+import { type GuideEvent, guideEvent } from './guide/events'
 
 export type ChannelState = 'live' | 'connecting' | 'lost' | 'refused' | 'unknown'
 
@@ -26,6 +27,11 @@ export interface ChannelRow {
   readonly onBackup: boolean
   /** When it leaves its source. */
   readonly rule: Rule
+  /** What is on and what follows, by the guide. */
+  readonly current: GuideEvent | null
+  readonly next: GuideEvent | null
+  /** What somebody should look at though it plays, such as a clock that is wrong. */
+  readonly warnings: readonly string[]
 }
 
 export interface MeetingRow {
@@ -108,6 +114,9 @@ export function channelRow(row: Json, index: number, language: string): ChannelR
     fixed: row['fixed'] === true || row['configured'] === true,
     onBackup: row['on_backup'] === true,
     rule: ruleOf(row['switch']),
+    current: guideEvent(object(row['now'])),
+    next: guideEvent(object(row['next'])),
+    warnings: objects(row['warnings']).map((w) => sentence(w, language)),
   }
 }
 

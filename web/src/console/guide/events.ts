@@ -34,19 +34,6 @@ export function guideEvent(row: Json): GuideEvent | null {
 
 export const byStart = (a: GuideEvent, b: GuideEvent): number => a.start - b.start
 
-/** What is on and what follows, by the clock: tables of the multiplex may be old. */
-export function currentAndNext(
-  events: readonly GuideEvent[],
-  now: Date,
-): { current: GuideEvent | null; next: GuideEvent | null } {
-  const at = now.getTime()
-  const sorted = [...events].sort(byStart)
-  return {
-    current: sorted.filter((e) => e.start <= at && at < e.end).at(-1) ?? null,
-    next: sorted.find((e) => e.start > at) ?? null,
-  }
-}
-
 export function byChannel(events: readonly GuideEvent[]): Map<string, GuideEvent[]> {
   const channels = new Map<string, GuideEvent[]>()
   for (const event of events) {

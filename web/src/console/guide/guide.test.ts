@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { blockLength, blockOf, GuideBlocks, stale } from './blocks'
-import { currentAndNext, type GuideEvent, guideEvent } from './events'
+import { type GuideEvent, guideEvent } from './events'
 import {
   day,
   hour,
@@ -45,12 +45,6 @@ describe('events', () => {
         end: '2026-11-24T08:30:00Z',
       }),
     ).toMatchObject({ id: '7', end: Date.UTC(2026, 10, 24, 8, 30) })
-  })
-  it('know what is on and what follows, whatever their order', () => {
-    const [first, second, third] = [event(noon, 30), event(noon + hour / 2, 30), event(noon + hour, 30)]
-    const pair = currentAndNext([third, first, second], new Date(noon + 60_000))
-    expect(pair).toEqual({ current: first, next: second })
-    expect(currentAndNext([third], new Date(noon))).toEqual({ current: null, next: third })
   })
 })
 
