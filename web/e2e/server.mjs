@@ -20,7 +20,7 @@ function freeTCP() {
   })
 }
 
-function freeUDP() {
+export function freeUDP() {
   return new Promise((resolve, reject) => {
     const s = createSocket('udp4').once('error', reject)
     s.bind(0, '127.0.0.1', () => {

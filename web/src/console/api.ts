@@ -28,8 +28,8 @@ import { count, type Json } from './fields'
 /** The most rows a list call returns. */
 const page = '?limit=500'
 
-async function list(path: string, signal: AbortSignal): Promise<Json[]> {
-  return listOf<Json>(await api('GET', `/${path}${page}`, undefined, signal), path)
+async function list(path: string, signal: AbortSignal, more = ''): Promise<Json[]> {
+  return listOf<Json>(await api('GET', `/${path}${page}${more}`, undefined, signal), path)
 }
 
 const one = (path: string, id: string): string => `/${path}/${encodeURIComponent(id)}`
@@ -83,7 +83,7 @@ export const server = {
   channels: async (signal: AbortSignal, language: string): Promise<ChannelRow[]> =>
     (await list('channels', signal)).map((row, index) => channelRow(row, index, language)),
   watched: async (signal: AbortSignal, language: string): Promise<WatchedRow[]> =>
-    (await list('channels', signal)).map((row, index) => watchedRow(row, index, language)),
+    (await list('channels', signal, '&brief=true')).map((row, index) => watchedRow(row, index, language)),
   channel: async (id: string, signal: AbortSignal, language: string): Promise<ChannelDetail> =>
     channelDetail(await api<Json>('GET', one('channels', id), undefined, signal), language),
   /** The newest alarms of a channel, and how many there are in all. */
