@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { eventually, launch, missing, signIn } from './browser.mjs'
 import { build, freeUDP, Server } from './server.mjs'
+import { sendGuide } from './eit.mjs'
 import { content, send } from './streams.mjs'
 
 function noFfmpeg() {
@@ -164,10 +165,50 @@ test('the detail shows why, and a switch to the backup ends the alarm', options,
   )
 })
 
-test('the guide opens at now, and no page asked another server or failed', options, async () => {
+test('the guide of the multiplex is shown, read and searched', options, async () => {
+  const now = Date.now()
+  const at = (minutes) => now + minutes * 60_000
+  senders.push(
+    sendGuide(ports.multiplex, [
+      {
+        id: 101,
+        events: [
+          { id: 1, start: at(-20), end: at(25), title: '新闻联播', text: '今日要闻。', genre: 2 },
+          { id: 2, start: at(25), end: at(60), title: '天气预报', text: '' },
+          { id: 3, start: at(60), end: at(120), title: '致富经', text: '春耕备耕的实用技术。' },
+        ],
+      },
+      { id: 102, events: [{ id: 1, start: at(30), end: at(90), title: '新闻大求真', text: '' }] },
+    ]),
+  )
+  await eventually(
+    'the guide is there',
+    () => server.api('GET', '/epg?limit=100'),
+    (l) => l.total >= 4,
+  )
   await page.goto(`${server.base}/console#/guide`)
   await page.waitForSelector(id('guide-row'))
-  assert.ok((await page.locator(id('guide-row')).count()) >= 4)
+  await page.click(`${id('guide-event')}:has-text("新闻联播")`)
+  await page.waitForSelector(`${id('guide-dialog')}:has-text("今日要闻。")`)
+  await page.keyboard.press('Escape')
+  await page.focus(`${id('guide-event')}:has-text("新闻联播")`)
+  await page.keyboard.press('ArrowRight')
+  await eventually(
+    'an arrow key leads to the next event',
+    () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? ''),
+    (label) => label.endsWith('天气预报'),
+  )
+  await page.fill(id('guide-search'), '新闻')
+  await eventually(
+    'two characters find both',
+    () => page.locator(id('guide-result')).count(),
+    (n) => n === 2,
+  )
+  await page.goto(`${server.base}/console#/channels`)
+  await page.waitForSelector(`[data-id=cctv-1] ${id('channel-now')}:has-text("新闻联播")`)
+})
+
+test('no page asked another server or failed', options, async () => {
   await page.goto(`${server.base}/console#/outputs`)
   await page.waitForSelector(id('empty'))
   assert.deepEqual(errors, [])
