@@ -6,6 +6,8 @@ interface Entry {
   version: string
   etag: string
   url: string
+  /** When it was last asked for, in rounds; 0: never. */
+  asked: number
 }
 
 export interface Wanted {
@@ -22,6 +24,7 @@ export class Thumbnails {
   private readonly visible = new Set<string>()
   private wanted = new Map<string, string>()
   private readonly running = new Set<string>()
+  private round = 0
   private readonly ended = new AbortController()
 
   constructor(
@@ -56,11 +59,18 @@ export class Thumbnails {
   }
 
   private next(): void {
-    if (this.ended.signal.aborted) return
-    for (const [id, version] of this.wanted) {
-      if (this.running.size >= this.atOnce) return
-      if (version === '' || !this.visible.has(id) || this.running.has(id)) continue
-      if (this.entries.get(id)?.version === version) continue
+    if (this.ended.signal.aborted || this.running.size >= this.atOnce) return
+    // The one that has waited longest: on a slow line the first tiles must not starve the last ones.
+    const waiting = [...this.wanted].filter(
+      ([id, version]) =>
+        version !== '' &&
+        this.visible.has(id) &&
+        !this.running.has(id) &&
+        this.entries.get(id)?.version !== version,
+    )
+    const age = ([id]: [string, string]): number => this.entries.get(id)?.asked ?? 0
+    waiting.sort((a, b) => age(a) - age(b))
+    for (const [id, version] of waiting.slice(0, this.atOnce - this.running.size)) {
       this.running.add(id)
       void this.fetch(id, version).finally(() => {
         this.running.delete(id)
@@ -70,7 +80,8 @@ export class Thumbnails {
   }
 
   private async fetch(id: string, version: string): Promise<void> {
-    const entry = this.entries.get(id) ?? { version: '', etag: '', url: '' }
+    const entry = this.entries.get(id) ?? { version: '', etag: '', url: '', asked: 0 }
+    entry.asked = ++this.round
     entry.version = version // one that fails is tried again with the next version
     this.entries.set(id, entry)
     try {

@@ -211,6 +211,27 @@ describe('thumbnails', () => {
     made.update([])
     expect(made.urls.has('a')).toBe(false)
   })
+  it('of the last tiles come before newer ones of the first tiles', async () => {
+    const asked: string[] = []
+    const done: (() => void)[] = []
+    const made = new Thumbnails(
+      ((input: string) => {
+        asked.push(input.split('/')[4]!)
+        return new Promise((resolve) => done.push(() => resolve(picture('"1"'))))
+      }) as unknown as typeof fetch,
+      1,
+    )
+    const list = (version: string) => ['a', 'b', 'c'].map((name) => ({ id: name, version }))
+    for (const { id: name } of list('')) made.setVisible(name, true)
+    made.update(list('1'))
+    for (let i = 0; i < 3; i++) {
+      made.update(list(String(i + 2))) // a picture takes longer than the server to make another
+      done[i]!()
+      await vi.waitFor(() => expect(asked).toHaveLength(i + 2))
+    }
+    expect(asked).toEqual(['a', 'b', 'c', 'a'])
+    made.close()
+  })
   it('leave connections to others: few are fetched at once', async () => {
     let running = 0
     let most = 0
