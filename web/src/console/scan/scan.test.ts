@@ -95,19 +95,30 @@ describe('plans', () => {
   })
   it('choose what plays and is no channel yet, and keep what was typed while more is found', () => {
     const first = planned([service(1, 'CCTV-1')], new Map(), [])
-    first.get(1)!.name = '央视一套'
+    Object.assign(first.get(1)!, { name: '央视一套', touched: true })
     const more = [
       service(1, 'CCTV-1'),
       service(2, 'B', { playable: false }),
       service(3, 'C', { channel: 'c' }),
     ]
     const plans = planned(more, first, [])
-    expect(plans.get(1)).toEqual({ chosen: true, id: 'cctv-1', name: '央视一套' })
+    expect(plans.get(1)).toEqual({ chosen: true, id: 'cctv-1', name: '央视一套', touched: true })
     expect(plans.get(2)?.chosen).toBe(false)
-    expect(plans.get(3)).toEqual({ chosen: false, id: 'c', name: 'C' })
+    expect(plans.get(3)).toEqual({ chosen: false, id: 'c', name: 'C', touched: false })
+  })
+  it('follow a scan that learns names and codecs later', () => {
+    const early = planned([service(7, '7', { playable: false })], new Map(), [])
+    expect(early.get(7)).toMatchObject({ id: 's7', chosen: false })
+    const late = planned([service(7, 'CCTV-7 国防军事')], early, [])
+    expect(late.get(7)).toEqual({ chosen: true, id: 'cctv-7', name: 'CCTV-7 国防军事', touched: false })
   })
   it('say what is wrong with an id, only where it matters', () => {
-    const plan = (id: string, chosen = true, name = 'x'): Plan => ({ chosen, id, name })
+    const plan = (id: string, chosen = true, name = 'x'): Plan => ({
+      chosen,
+      id,
+      name,
+      touched: false,
+    })
     const all = [plan('a'), plan('a'), plan('b')]
     expect(problemOf(all[0]!, all, new Set())).toBe('twice')
     expect(problemOf(plan('A b'), all, new Set())).toBe('id')

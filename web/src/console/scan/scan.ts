@@ -72,6 +72,8 @@ export interface Plan {
   chosen: boolean
   id: string
   name: string
+  /** The operator changed it: what a scan finds out later leaves it alone. */
+  touched: boolean
 }
 
 const idPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
@@ -96,19 +98,22 @@ export function suggestedId(service: Service, taken: ReadonlySet<string>): strin
 
 export const mayBecome = (service: Service): boolean => service.playable && service.channel === ''
 
-/** Plans for services that have none yet. What the operator typed stays as it is. */
+/**
+ * Plans for what was found so far. A running scan learns names and codecs after it has seen a service, so plans
+ * that nobody touched are made anew; the others stay.
+ */
 export function planned(
   services: readonly Service[],
   plans: ReadonlyMap<number, Plan>,
   channels: readonly string[],
 ): Map<number, Plan> {
-  const next = new Map(plans)
-  const taken = new Set([...channels, ...[...plans.values()].map((p) => p.id)])
+  const next = new Map([...plans].filter(([, plan]) => plan.touched))
+  const taken = new Set([...channels, ...[...next.values()].map((plan) => plan.id)])
   for (const found of services) {
     if (next.has(found.id)) continue
     const id = found.channel || suggestedId(found, taken)
     taken.add(id)
-    next.set(found.id, { chosen: mayBecome(found), id, name: found.name })
+    next.set(found.id, { chosen: mayBecome(found), id, name: found.name, touched: false })
   }
   return next
 }
