@@ -124,7 +124,10 @@ test(
         90_000,
       )
     }
-    assert.equal(await tile('news').getAttribute('data-alarms'), '')
+    // A machine out of breath may lose packets; the picture must be in order.
+    assert.doesNotMatch(await tile('news').getAttribute('data-alarms'), /black|frozen|no_signal/)
+    await page.click(id('wall-sound'))
+    assert.equal(await page.getAttribute(id('wall-sound'), 'aria-pressed'), 'true')
     await senders.pop().end()
     senders.push(send(ports.news, [{ id: 1, name: '平凉新闻', content: content.black }]))
     await eventually(
@@ -134,7 +137,16 @@ test(
       120_000,
     )
     assert.match(await page.title(), /^\(\d+\) /)
-    assert.equal(await tile('hunan').getAttribute('data-alarms'), '')
+    await eventually(
+      'silencing it',
+      async () => {
+        // A second fault of the black source (silence) may begin meanwhile, and rings anew.
+        if (await page.isEnabled(id('wall-acknowledge'))) await page.click(id('wall-acknowledge'))
+        return page.isDisabled(id('wall-acknowledge'))
+      },
+      (silenced) => silenced,
+    )
+    assert.doesNotMatch(await tile('hunan').getAttribute('data-alarms'), /black|frozen|no_signal/)
   },
 )
 
@@ -160,7 +172,7 @@ test('the detail shows why, and a switch to the backup ends the alarm', options,
   await eventually(
     'the tile is well and marked as on its backup',
     () => tile('news').evaluate((e) => `${e.dataset.backup} ${e.dataset.alarms}`),
-    (now) => now === 'true ',
+    (now) => now.startsWith('true') && !/black|silent/.test(now),
     120_000,
   )
 })
