@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -12,13 +13,27 @@ type EPGTitle struct {
 	Title string
 }
 
+// mostHints bounds the conditions of EachEPGTitle: with more, it is quicker to return
+// all titles.
+const mostHints = 20
+
 // EachEPGTitle calls f for the title of every event that touches [from, to), one
-// after another: the guide may have a million. It reads an index, not the events.
-func (s *Store) EachEPGTitle(ctx context.Context, from, to time.Time, f func(EPGTitle)) error {
+// after another: the guide may have a million. It reads an index, not the events. With
+// hints, titles that have none of them are left out, unless there are too many hints.
+func (s *Store) EachEPGTitle(ctx context.Context, from, to time.Time, hints []string, f func(EPGTitle)) error {
 	// Nothing lasts longer than three days (internal/epg), so the index has a beginning.
 	const longest = 72 * time.Hour
-	rows, err := s.read.QueryContext(ctx, "SELECT title, channel, event_id FROM epg_events WHERE starts >= $1 AND starts < $2 AND ends > $3",
-		micros(from.Add(-longest)), micros(to), micros(from))
+	query := "SELECT title, channel, event_id FROM epg_events WHERE starts >= $1 AND starts < $2 AND ends > $3"
+	args := []any{micros(from.Add(-longest)), micros(to), micros(from)}
+	if len(hints) > 0 && len(hints) <= mostHints {
+		conds := make([]string, len(hints))
+		for i, h := range hints {
+			args = append(args, "%"+likeText(h)+"%")
+			conds[i] = fmt.Sprintf(`title LIKE $%d ESCAPE '\'`, len(args))
+		}
+		query += " AND (" + strings.Join(conds, " OR ") + ")"
+	}
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("look through the programme guide: %w", classify(err))
 	}

@@ -102,12 +102,17 @@ func TestTheGuideIsReadByTitleKeyAndChange(t *testing.T) {
 	}
 	all := []store.EPGEvent{event("a", 1, 0), event("a", 2, 1), event("b", 1, 2), event("b", 3, 200)}
 	check(t, s.PutEPG(ctx, all, nil))
-	var titles []string
-	check(t, s.EachEPGTitle(ctx, *after(time.Hour), *after(100 * time.Hour), func(e store.EPGTitle) {
-		titles = append(titles, e.Channel+e.Title)
-	}))
-	slices.Sort(titles)
-	same(t, titles, []string{"aa节目", "bb节目"})
+	for _, x := range []struct{ hints, want []string }{
+		{nil, []string{"aa节目", "bb节目"}}, {[]string{"目"}, []string{"aa节目", "bb节目"}}, {[]string{"x", "a"}, []string{"aa节目"}}, {[]string{"%", "_"}, nil},
+		{slices.Repeat([]string{"x"}, 100), []string{"aa节目", "bb节目"}}, // too many to ask for
+	} {
+		var titles []string
+		check(t, s.EachEPGTitle(ctx, *after(time.Hour), *after(100 * time.Hour), x.hints, func(e store.EPGTitle) {
+			titles = append(titles, e.Channel+e.Title)
+		}))
+		slices.Sort(titles)
+		same(t, titles, x.want)
+	}
 	l, err := s.EPGEvents(ctx, []store.EPGKey{{Channel: "b", ID: 3}, {Channel: "b", ID: 2}, {Channel: "a", ID: 1}})
 	check(t, err)
 	same(t, l, []store.EPGEvent{all[3], all[0]})

@@ -57,7 +57,7 @@ func walk(ctx context.Context, root, dir string, depth int, found func(Found) er
 		case e.Type()&fs.ModeSymlink != 0:
 			left(Left{path, "a symbolic link"})
 		case name[0] == '.':
-			if depth > 0 || name != LockName && !strings.HasPrefix(name, ".check-") {
+			if depth > 0 || name != LockName && !strings.HasPrefix(name, ".check-") && !strings.HasPrefix(name, ".speed-") {
 				left(Left{path, "hidden"})
 			}
 		case depth < days && e.IsDir() && number.MatchString(name):

@@ -160,6 +160,9 @@ func TestSeriesFindsWhatRulesFind(t *testing.T) {
 			if got := s.Wants(title); got != want {
 				t.Errorf("%d rules, %q: %v", n, title, got)
 			}
+			if hints := s.Hints(); want && len(hints) > 0 && !strings.ContainsAny(title, strings.Join(hints, "")) {
+				t.Errorf("%q has none of %q", title, hints)
+			}
 		}
 	}
 }

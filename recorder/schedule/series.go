@@ -80,6 +80,19 @@ func Base(title string) string { return baseTitle(title) }
 // Bases returns those that are looked for.
 func (s *Series) Bases() []string { return slices.Sorted(maps.Keys(s.wanted)) }
 
+// Hints returns characters of which every title that is wanted has one; none: nothing
+// can be said. A database can look for them.
+func (s *Series) Hints() []string {
+	if s.other {
+		return nil
+	}
+	out := make([]string, 0, len(s.begins))
+	for _, c := range slices.Sorted(maps.Keys(s.begins)) {
+		out = append(out, string(c))
+	}
+	return out
+}
+
 // Wants reports whether a title is of one of the series.
 func (s *Series) Wants(title string) bool {
 	if len(s.wanted) == 0 {

@@ -198,7 +198,7 @@ func (g *guide) find(ctx context.Context, rules []schedule.Rule, from, to time.T
 	}
 	var keys []store.EPGKey
 	left := 0
-	err := g.store.EachEPGTitle(ctx, from, to, func(t store.EPGTitle) {
+	err := g.store.EachEPGTitle(ctx, from, to, series.Hints(), func(t store.EPGTitle) {
 		switch {
 		case !series.Wants(t.Title):
 		case len(keys) < mostMatched:

@@ -162,7 +162,7 @@ func (s *Scheduler) planned(ctx context.Context, list []store.Schedule, rows []s
 		return nil, err
 	}
 	occurrences, _ := schedule.Plan(in)
-	occurrences = s.withRunning(occurrences, now)
+	occurrences = s.withRunning(occurrences[:min(len(occurrences), mostShown)], now)
 	byKey := make(map[string]*schedule.Occurrence, len(occurrences))
 	occurrences = schedule.Conflicts(occurrences, s.cfg.Capacity(), s.cfg.Need)
 	for i := range occurrences {
