@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -89,6 +90,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			label := string(t.Label())
 			if rid := t.Info().RID; rid != "" {
 				label += "/" + rid
+			} else if t.Layer() > 0 { // one sound in two codings has one label
+				label += "/" + strconv.Itoa(t.Layer())
 			}
 			stats := t.Stats()
 			counter(items, float64(stats.Items), st.Name.String(), label)
