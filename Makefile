@@ -61,6 +61,10 @@ bench-demux:     ## the TS core against go-astits and ffmpeg on one multiplex of
 bench-broadcast: ## 49 programmes into the server; appends to docs/bench/broadcast.md (ARGS='-window 5m -hls')
 	@scripts/bench-broadcast.sh $(ARGS)
 
+bench-crash:     ## kill -9 while eight channels and a meeting are recorded; appends to docs/bench/crash.md (ARGS='-kills 3')
+	@scripts/install.sh test
+	@scripts/bench-crash.sh $(ARGS)
+
 bench-quality:   ## what watching over 49 channels costs (ARGS='-for 60s')
 	@$(GO) run ./bench/quality $(ARGS)
 
@@ -68,6 +72,15 @@ bench-e2e:       ## timings seen by a real browser (join, kiosk, recovery)
 	@scripts/install.sh test
 	@$(MAKE) --no-print-directory build
 	@cd web && npm run --silent bench
+
+bench-kiosks:    ## 300 kiosks on one of 49 channels (ARGS='-kiosks 100 -for 30s')
+	@scripts/install.sh test
+	@$(GO) run ./bench/kiosks $(ARGS)
+
+bench-delay:     ## how far behind its source a picture is in a real browser
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory build
+	@cd web && npm run --silent bench-delay
 
 e2e:             ## only the browser tests
 	@scripts/install.sh test

@@ -154,6 +154,24 @@ func (v *viewer) get(id, path string) (string, error) {
 	return string(b), err
 }
 
+// playlist returns the media playlist as a player has it: when sounds came or went it
+// is another one, and the multivariant playlist says which.
+func (v *viewer) playlist(id string) (string, error) {
+	if list, err := v.get(id, "live.m3u8"); err == nil {
+		return list, nil
+	}
+	master, err := v.get(id, "index.m3u8")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(master) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			return v.get(id, line)
+		}
+	}
+	return "", fmt.Errorf("no variant in %s", master)
+}
+
 var mapLine = regexp.MustCompile(`#EXT-X-MAP:URI="([^"]+)"`)
 
 // newest returns the newest init segment that a playlist names, and the segments
@@ -308,7 +326,7 @@ func (x *airing) run(a *broadcast, h *house, v *viewer, plain []byte, seconds in
 	if c.playable != "" {
 		return // its HLS is the transcoder's
 	}
-	if x.after, x.err = v.get(x.id, "live.m3u8"); x.err != nil {
+	if x.after, x.err = v.playlist(x.id); x.err != nil {
 		return
 	}
 	init, segments := newest(x.after)

@@ -98,8 +98,10 @@ type extent struct {
 }
 
 // disk writes one media file with its index, and the manifest, in a goroutine of
-// its own, run, so that a disk that does not answer holds up nobody else. No method
-// but close blocks.
+// its own, run, so that a disk that does not answer holds up nobody else. Another
+// one, syncing, has what was written put on disk: while that takes long the next
+// fragments are written all the same, and so outlive the process if not the power.
+// No method but close blocks.
 type disk struct {
 	s     *storage
 	dir   string // of the recording
@@ -111,16 +113,20 @@ type disk struct {
 
 	queue  chan fragment
 	queued atomic.Int64
-	busy   atomic.Int64 // when the operation under way began, in Unix nanoseconds of the monotonic clock; 0: none
+	busy   atomic.Int64 // when the writing under way began, in nanoseconds of the monotonic clock; 0: none
+	slow   atomic.Int64 // likewise of the syncing
 	wake   chan struct{}
+	dirty  chan struct{} // there is something to sync
+	synced chan struct{} // closed when syncing has ended
 	hurry  chan struct{} // closed by close: what cannot be written now never will be
 	done   chan struct{}
 
 	mu       sync.Mutex // guards what follows
 	now      extent
-	trouble  string           // why writing does not succeed; "": it does
-	manifest *folder.Manifest // to be written; nil: nothing is news
-	lost     []store.Gap      // of what waited when the disk was closed
+	trouble  string                           // why writing does not succeed; "": it does
+	manifest *folder.Manifest                 // to be written; nil: nothing is news
+	lost     []store.Gap                      // what was taken and not kept
+	unsafe   struct{ from, to time.Duration } // written since the last sync that succeeded; to 0: nothing
 
 	// owned by run
 	f, idx    file
@@ -137,6 +143,7 @@ func newDisk(s *storage, dir, name string, head []byte, init int, lead fmp4.Form
 	return &disk{
 		s: s, dir: dir, name: name, head: head, init: init, lead: lead, space: space, every: 1, flushed: time.Now(),
 		queue: make(chan fragment, maxWaiting), wake: make(chan struct{}, 1), hurry: make(chan struct{}), done: make(chan struct{}),
+		dirty: make(chan struct{}, 1), synced: make(chan struct{}),
 	}
 }
 
@@ -185,22 +192,33 @@ func (d *disk) state() string {
 	if trouble != "" {
 		return trouble
 	}
-	if since := d.busy.Load(); since != 0 && monotonic()-since > int64(stalledAfter) {
-		return ReasonDiskStalled
+	for _, since := range []int64{d.busy.Load(), d.slow.Load()} {
+		if since != 0 && monotonic()-since > int64(stalledAfter) {
+			return ReasonDiskStalled
+		}
 	}
 	return ""
 }
 
+// takeLost returns what was taken and could not be kept, once.
+func (d *disk) takeLost() []store.Gap {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lost
+	d.lost = nil
+	return l
+}
+
 // close writes what waits, the index and the manifest m, which it completes (nil:
-// there is none), and waits for that. It returns what could not be written.
-func (d *disk) close(m *folder.Manifest) ([]store.Gap, error) {
+// there is none), and waits for that. What could not be written takeLost returns.
+func (d *disk) close(m *folder.Manifest) error {
 	if m != nil {
 		d.describe(*m)
 	}
 	close(d.hurry)
 	close(d.queue)
 	<-d.done
-	return d.lost, d.err
+	return d.err
 }
 
 // run writes until the queue is closed.
@@ -264,11 +282,42 @@ func (d *disk) try(g fragment) error {
 		_ = d.f.Truncate(d.at) // best effort: Recover does it again
 		return fmt.Errorf("write the recording: %w", err)
 	}
-	if err := d.f.Sync(); err != nil {
-		return fmt.Errorf("write the recording: %w", err)
-	}
 	d.wrote(g)
+	select {
+	case d.dirty <- struct{}{}:
+	default: // it is asked for already
+	}
 	return nil
+}
+
+// syncing puts on disk what was written, again and again, until dirty is closed.
+func (d *disk) syncing() {
+	defer close(d.synced)
+	named := false
+	for range d.dirty {
+		d.mu.Lock()
+		from, to := d.unsafe.from, d.unsafe.to
+		d.unsafe.to = 0
+		d.mu.Unlock()
+		d.slow.Store(monotonic())
+		err := d.f.Sync()
+		if err == nil && !named {
+			err = d.syncNames()
+			named = err == nil
+		}
+		d.slow.Store(0)
+		if err == nil {
+			continue
+		}
+		// What the kernel could not put on disk it forgets: it may be missing after a
+		// power cut, and the next sync would not say so.
+		d.mu.Lock()
+		d.err = fmt.Errorf("write the recording: %w", err)
+		if to > 0 {
+			d.lost = append(d.lost, gap(from, to, diskReason(err)))
+		}
+		d.mu.Unlock()
+	}
 }
 
 // wrote takes note of a fragment that is on disk.
@@ -293,14 +342,33 @@ func (d *disk) wrote(g fragment) {
 	d.s.total.Add(uint64(len(g.data)))
 	d.mu.Lock()
 	d.now.bytes, d.now.duration = d.at, max(d.now.duration, g.end)
+	if d.unsafe.to == 0 {
+		d.unsafe.from = g.start
+	}
+	d.unsafe.to = max(d.unsafe.to, g.end)
 	d.mu.Unlock()
 	if time.Since(d.flushed) >= indexEvery {
 		d.flush()
 	}
 }
 
-// begin makes the folder and the file when they are not there, and makes their
-// names as safe as their bytes.
+// syncNames makes the names of the file and of its folders, up to that of all
+// recordings, as safe as its bytes.
+func (d *disk) syncNames() error {
+	dir := d.dir
+	for range folderDepth + 1 {
+		if err := folder.SyncDir(dir); err != nil {
+			return err
+		}
+		dir = filepath.Dir(dir)
+	}
+	return nil
+}
+
+// folderDepth is how deep the folder of a recording lies: year, month, day, id.
+const folderDepth = 4
+
+// begin makes the folder and the file when they are not there.
 func (d *disk) begin() error {
 	if d.f != nil {
 		return nil
@@ -313,16 +381,11 @@ func (d *disk) begin() error {
 	if err != nil {
 		return fmt.Errorf("make the file of the recording: %w", err)
 	}
-	if _, err = f.WriteAt(d.head, 0); err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = errors.Join(folder.SyncDir(d.dir), folder.SyncDir(filepath.Dir(d.dir)))
-	}
-	if err != nil {
+	if _, err = f.WriteAt(d.head, 0); err != nil {
 		return errors.Join(fmt.Errorf("begin the recording: %w", err), f.Close(), os.Remove(path))
 	}
 	d.f, d.at = f, int64(len(d.head))
+	go d.syncing()
 	if d.init > 0 {
 		d.lines = folder.AppendEntry(d.lines, folder.Entry{
 			Head: true, Length: int64(d.init), CRC: folder.Hex(folder.Checksum(d.head[:d.init])),
@@ -385,7 +448,9 @@ func (d *disk) finish() {
 		return
 	}
 	d.flush()
-	var errs []error
+	close(d.dirty)
+	<-d.synced
+	errs := []error{d.f.Sync()}
 	if d.space {
 		// On a full disk the index still finds its place: it lies over bytes that are there.
 		errs = append(errs, writeIndex(d.f, int64(len(d.head)-fmp4.IndexSpace), d.points, d.now, d.lead))

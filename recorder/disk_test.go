@@ -309,7 +309,8 @@ func TestWritesThatFailLeaveNothingBehind(t *testing.T) {
 	for d.state() != ReasonDiskError {
 		<-time.After(time.Millisecond)
 	}
-	if lost, err := d.close(nil); err == nil || len(lost) != 1 || lost[0].FromMS != 1000 {
+	err := d.close(nil)
+	if lost := d.takeLost(); err == nil || len(lost) != 1 || lost[0].FromMS != 1000 {
 		t.Errorf("lost %v, %v", lost, err)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "media.mp4")); err != nil || string(b) != "headfirst" {

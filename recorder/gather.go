@@ -11,9 +11,12 @@ import (
 )
 
 const (
-	// companion is how long to wait for sound that is not announced yet: the
-	// tracks of a meeting come one after the other.
-	companion = time.Second
+	// silent is how long a picture waits for sound that is not announced yet: the
+	// tracks of a stream come one after the other.
+	silent = 1500 * time.Millisecond
+	// blind is how long sound waits for a picture, which is announced with its first
+	// sync point: a file that begins with sound alone has no place for it.
+	blind = 6 * time.Second
 	// patience is how long tracks may keep their parameters to themselves before
 	// the others are recorded without them.
 	patience = 5 * time.Second
@@ -80,7 +83,7 @@ func (g *gather) ready(now int64) bool {
 	case g.video >= 0 && !fmp4.Ready(g.formats[g.video]):
 		return false // a picture always says what it is, sooner or later
 	case known == len(g.formats):
-		return sound && g.video >= 0 || waited >= companion
+		return sound && g.video >= 0 || waited >= blind || waited >= silent && g.video >= 0
 	}
 	return known > 0 && (waited >= patience || len(g.events) >= maxGathered)
 }

@@ -208,6 +208,7 @@ func (j *job) look(heard int64, trouble func() (reason, detail string)) {
 		if stuck := j.part.disk.state(); stuck != "" {
 			state, reason, detail = store.RecordingWaiting, stuck, ""
 		}
+		j.part.unsynced()
 		gaps = len(j.part.gaps)
 	}
 	old := j.entry()

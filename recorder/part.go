@@ -130,6 +130,13 @@ func (p *part) send(l []fragment) {
 	}
 }
 
+// unsynced takes over what the disk had taken and could not keep.
+func (p *part) unsynced() {
+	for _, g := range p.disk.takeLost() {
+		p.missing(g)
+	}
+}
+
 // missing adds a gap, to the one before when it goes on.
 func (p *part) missing(g store.Gap) {
 	if n := len(p.gaps); n > 0 {
@@ -156,11 +163,10 @@ func (p *part) file() folder.File {
 // waits for the disk. The error is the newest that the disk had.
 func (p *part) close(complete func() *folder.Manifest) (extent, error) {
 	p.pause()
-	lost, err := p.disk.close(complete())
-	for _, g := range lost {
-		p.missing(g)
-	}
-	if len(lost) > 0 && err == nil {
+	err := p.disk.close(complete())
+	known := len(p.gaps)
+	p.unsynced()
+	if len(p.gaps) > known && err == nil {
 		err = errors.New("the end could not be written")
 	}
 	return p.disk.written(), err

@@ -1,6 +1,6 @@
 // Package recorder writes streams of the hub to disk, untouched: frames as fragmented
 // MP4, or the packets of a programme as they were received, in fragments of about a
-// second, each on disk before the next is begun.
+// second, which are written at once and synced right behind.
 //
 //	hub ─> feed ─> take.go ────> part.go ─────────> disk.go ─> YYYY/MM/DD/{id}/media.mp4
 //	               gather.go     one file:          write and sync,          index.jsonl
@@ -22,6 +22,7 @@
 //	job.run          Recorder  Stop, Close, or another server took the folder
 //	sites, take.run  job       the job ends
 //	disk.run         part      its queue is closed
+//	disk.syncing     disk.run  likewise
 //	clerk.run        Recorder  Close
 //	Recorder.keep    Recorder  Close
 package recorder

@@ -20,7 +20,8 @@ type Request struct {
 	// Format is [folder.FMP4], the default, or [folder.TS].
 	Format string
 	// PreRoll is how much from before the request to keep, as far as the stream's
-	// ring still holds it: up to about 20 s of a channel.
+	// ring still holds it: up to about 20 s of a channel. Transport packets are held
+	// only while somebody else takes them.
 	PreRoll time.Duration
 	// Until ends the recording by itself; zero: when somebody stops it.
 	Until time.Time

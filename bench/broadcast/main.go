@@ -40,6 +40,7 @@ type options struct {
 	profile    string
 	serverCore int
 	senderCore int
+	nice       int
 	send       bool
 	serve      string
 }
@@ -50,16 +51,17 @@ func main() {
 	flag.StringVar(&o.commit, "commit", "", "what is measured, for the report")
 	flag.StringVar(&o.out, "out", "", "file to append the report to")
 	flag.StringVar(&o.dir, "dir", "bench-out/multiplex", "where the generated multiplexes are kept")
-	flag.StringVar(&o.to, "to", "127.0.0.1:16000", "where the first multiplex is sent, the others to the ports after it; a multicast group goes over lo")
+	flag.StringVar(&o.to, "to", "127.0.0.1:0", "where the first multiplex is sent, the others to the ports after it (0: ports that are free); a multicast group goes over lo")
 	flag.IntVar(&o.muxes, "muxes", 7, "how many multiplexes, of seven programmes each")
 	flag.DurationVar(&o.window, "window", time.Minute, "how long is measured")
 	flag.DurationVar(&o.settle, "settle", 10*time.Second, "how long everything runs before")
 	flag.BoolVar(&o.hls, "hls", false, "follow the HLS playlist of every channel; the programmes are then H.264 and AAC")
-	flag.StringVar(&o.record, "record", "", "record every channel: fmp4, ts, or fmp4,ts for both at once")
+	flag.StringVar(&o.record, "record", "", "record every channel: fmp4, ts, or fmp4,ts for both at once; and a meeting of two sites beside them")
 	flag.StringVar(&o.kiosks, "kiosks", "", "a command to run during the measurement, with the server's address in TONGXIANG_URL and a token in TONGXIANG_TOKEN")
 	flag.StringVar(&o.profile, "profile", "", "run the server inside a copy of this program and write its CPU profile to this file")
 	flag.IntVar(&o.serverCore, "server-core", 0, "core of the server")
 	flag.IntVar(&o.senderCore, "sender-core", 1, "core of the sender and of the clients")
+	flag.IntVar(&o.nice, "nice", 0, "priority of server and sender; less than 0 needs root")
 	flag.BoolVar(&o.send, "send", false, "be the sender (used by this program itself)")
 	flag.StringVar(&o.serve, "serve", "", "be the server with this configuration (used with -profile)")
 	flag.Parse()
@@ -95,7 +97,10 @@ func (o options) run(ctx context.Context) error {
 		return err
 	}
 	// The clients are here: they must not have the server's core.
-	if err := process.PinSelf(o.senderCore, 0); err != nil {
+	if err := process.PinSelf(o.senderCore, o.nice); err != nil {
+		return err
+	}
+	if err := o.choosePorts(); err != nil {
 		return err
 	}
 	r, err := o.measure(ctx)
@@ -148,12 +153,12 @@ func (r *report) String() string {
 	}
 	asked := 0.15
 	if r.recorded != nil {
-		title += ", every channel recorded (" + r.o.record + ")"
+		title += ", every channel recorded (" + r.o.record + ") and one meeting"
 		asked = 0.20
 	}
 	line("## %s: %d multiplexes, %d programmes, %.0f Mbit/s, %s", time.Now().UTC().Format(time.DateOnly), r.o.muxes, r.o.muxes*multiplex.Services, rate, title)
 	line("")
-	line("%s, %s, %d cores, server on core %d, sender on core %d, %.0f s.", r.o.commit, runtime.Version(), process.Cores(), r.o.serverCore, r.o.senderCore, r.wall.Seconds())
+	line("%s, %s, %d cores, server on core %d, sender on core %d, both at nice %d, %.0f s.", r.o.commit, runtime.Version(), process.Cores(), r.o.serverCore, r.o.senderCore, r.o.nice, r.wall.Seconds())
 	line("")
 	line("| | |\n|---|---|")
 	line("| CPU of the server, user and system | %.1f %% of a core, **%.3f %% a Mbit/s** (asked: %.2f) |", load*100, load*100/rate, asked)

@@ -41,7 +41,7 @@ func (o options) measure(ctx context.Context) (_ *report, err error) {
 	send := exec.Command(self, append([]string{"-send"}, o.args()...)...)
 	send.Stdout, send.Stderr = &said, os.Stderr
 	send.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := process.StartOn(o.senderCore, 0, send); err != nil {
+	if err := process.StartOn(o.senderCore, o.nice, send); err != nil {
 		return nil, fmt.Errorf("start the sender: %w", err)
 	}
 	sending := true
@@ -153,7 +153,7 @@ func (o options) startKiosks(ctx context.Context, s *server) (*exec.Cmd, *bytes.
 	cmd.Env = append(os.Environ(), "TONGXIANG_URL="+s.url, "TONGXIANG_TOKEN="+token, "TONGXIANG_CHANNEL="+channelID(0, 0))
 	cmd.Stdout, cmd.Stderr = said, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := process.StartOn(o.senderCore, 0, cmd); err != nil {
+	if err := process.StartOn(o.senderCore, o.nice, cmd); err != nil {
 		return nil, nil, fmt.Errorf("start %q: %w", o.kiosks, err)
 	}
 	return cmd, said, nil

@@ -12,14 +12,18 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"tongxiang/bench/multiplex"
+	"tongxiang/bench/process"
+	"tongxiang/bench/site"
 )
 
 // recordings are those of all channels, as -record asks for them.
 type recordings struct {
 	formats []string
 	ids     []string
+	leave   context.CancelFunc // ends the sites of the meeting
 }
 
 // recorded is what became of them.
@@ -37,6 +41,9 @@ type recorded struct {
 // recordAll begins to record every channel.
 func (o options) recordAll(ctx context.Context, s *server) (*recordings, error) {
 	r := &recordings{formats: strings.Split(o.record, ",")}
+	if err := r.convene(ctx, s); err != nil {
+		return nil, err
+	}
 	for mux := range o.muxes {
 		for service := range multiplex.Services {
 			for _, format := range r.formats {
@@ -52,6 +59,37 @@ func (o options) recordAll(ctx context.Context, s *server) (*recordings, error) 
 	return r, nil
 }
 
+// convene holds a meeting of two sites beside the channels, recorded by its setting.
+func (r *recordings) convene(ctx context.Context, s *server) error {
+	if err := s.post(ctx, "/api/v1/meetings", map[string]any{"id": "bench", "title": "会议", "record": true}, &struct{}{}); err != nil {
+		return err
+	}
+	clip, err := site.Encode(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, r.leave = context.WithCancel(ctx)
+	for i := range 2 {
+		if err := (site.Server{URL: s.url, Bearer: s.bearer, HTTP: s.http}).Sit(ctx, "bench", i, clip); err != nil {
+			return err
+		}
+	}
+	for range 200 {
+		var list struct{ Items []struct{ ID string } }
+		if err := s.fetch(ctx, "/api/v1/recordings?stream=meetings/bench/programme", &list); err != nil {
+			return err
+		}
+		if len(list.Items) > 0 {
+			r.ids = append(r.ids, list.Items[0].ID)
+			return nil
+		}
+		if err := process.Pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return errors.New("the meeting is not recorded")
+}
+
 // end stops them and looks at what is on disk.
 func (r *recordings) end(ctx context.Context, s *server, out *recorded) error {
 	type view struct {
@@ -59,6 +97,7 @@ func (r *recordings) end(ctx context.Context, s *server, out *recorded) error {
 		Duration float64
 		Gaps     []struct{ Reason string }
 	}
+	defer r.leave()
 	out.count, out.shortest = len(r.ids), 1e9
 	for _, id := range r.ids {
 		var v view

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -31,6 +32,34 @@ type sent struct {
 	Packets int64 `json:"packets"`
 	Late    int64 `json:"late_ns"` // the most that a datagram was behind its time
 	Refused int64 `json:"refused"` // datagrams that the kernel did not take
+}
+
+// choosePorts replaces port 0 by the first of as many free ones as there are multiplexes.
+func (o *options) choosePorts() error {
+	at, err := netip.ParseAddrPort(o.to)
+	if err != nil {
+		return fmt.Errorf("-to: %w", err)
+	}
+	if at.Port() != 0 {
+		return nil
+	}
+	for range 100 {
+		first := uint16(20000 + rand.IntN(40000))
+		free := true
+		for i := range o.muxes {
+			c, err := net.ListenUDP("udp", &net.UDPAddr{Port: int(first) + i})
+			if err != nil {
+				free = false
+				break
+			}
+			_ = c.Close()
+		}
+		if free {
+			o.to = netip.AddrPortFrom(at.Addr(), first).String()
+			return nil
+		}
+	}
+	return errors.New("no free ports were found")
 }
 
 // destination returns where a multiplex is sent.
@@ -65,7 +94,7 @@ type lane struct {
 // sender sends all multiplexes at their rate until ctx ends. They begin at different
 // places, so that the large pictures of all do not come at the same moment.
 func (o options) sender(ctx context.Context) error {
-	if err := process.PinSelf(o.senderCore, 0); err != nil {
+	if err := process.PinSelf(o.senderCore, o.nice); err != nil {
 		return err
 	}
 	files, err := multiplex.Make(ctx, o.dir, o.kind(), o.muxes)

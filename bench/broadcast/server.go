@@ -82,7 +82,7 @@ func (o options) startServer(ctx context.Context) (_ *server, err error) {
 	}
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it must not outlive a measurement that was killed
-	if err := process.StartOn(o.serverCore, 0, s.cmd); err != nil {
+	if err := process.StartOn(o.serverCore, o.nice, s.cmd); err != nil {
 		s.cmd = nil
 		return s, fmt.Errorf("start %s: %w", s.binary, err)
 	}

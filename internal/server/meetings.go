@@ -117,8 +117,6 @@ func (s *Server) resumeMeetings(ctx context.Context) {
 		for _, m := range open {
 			if err := s.signaling.Open(ctx, m.ID); err != nil {
 				s.log.Error("meeting was not resumed", "room", m.ID, "err", err)
-			} else if _, live := s.signaling.Live(m.ID); live {
-				s.recordMeeting(ctx, m.ID)
 			}
 		}
 		if offset += len(open); len(open) == 0 || offset >= total {

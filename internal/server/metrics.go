@@ -27,6 +27,7 @@ func (s *Server) metrics() http.Handler {
 		scheduleCollector{s.scheduler},
 		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
 		&qualityCollector{s.channels, s.quality},
+		hlsCollector{s.hls},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

@@ -77,15 +77,19 @@ func (s *Server) awaitLater() {
 // begins the recording that the meeting's setting asks for, if it does not run.
 func (s *Server) meetingEvents(id string, events []signaling.Record) {
 	for _, e := range events {
-		if e.Kind == eventJoined {
+		if e.Kind == eventJoined || e.Kind == eventResumed {
 			s.later(func(ctx context.Context) { s.recordMeeting(ctx, id) })
 			return
 		}
 	}
 }
 
-// eventJoined is the kind of event that says that somebody took a seat.
-const eventJoined = "joined"
+// Kinds of events that say that somebody took a seat, or is back in it after the
+// server was away.
+const (
+	eventJoined  = "joined"
+	eventResumed = "resumed"
+)
 
 // recordMeeting begins the recording of a meeting whose setting asks for one and that
 // is not recorded yet.

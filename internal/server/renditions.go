@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tongxiang/internal/apierr"
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/stream"
@@ -41,4 +43,24 @@ func (s *Server) lowRates(name stream.Name) []hls.Low {
 		out = append(out, l)
 	}
 	return out
+}
+
+// hlsCollector says what HLS does, for /metrics.
+type hlsCollector struct{ server *hls.Server }
+
+// Describe sends nothing, as [collector.Describe].
+func (hlsCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the present values.
+func (c hlsCollector) Collect(out chan<- prometheus.Metric) {
+	st := c.server.Stats()
+	send := func(name, help string, kind prometheus.ValueType, v float64) {
+		out <- prometheus.MustNewConstMetric(desc(name, help), kind, v)
+	}
+	send("hls_sessions", "Streams being segmented, each once however many watch.", prometheus.GaugeValue, float64(st.Sessions))
+	send("hls_held_bytes", "Bytes of segments that are kept, for all players together.", prometheus.GaugeValue, float64(st.Held))
+	send("hls_sessions_total", "Sessions that were ever begun.", prometheus.CounterValue, float64(st.Began))
+	send("hls_playlists_total", "Playlists sent.", prometheus.CounterValue, float64(st.Playlists))
+	send("hls_files_total", "Parts, segments and initialisation segments sent.", prometheus.CounterValue, float64(st.Files))
+	send("hls_bytes_total", "Their bytes.", prometheus.CounterValue, float64(st.Bytes))
 }

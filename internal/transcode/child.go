@@ -108,12 +108,8 @@ func (c *child) formats() []media.Format {
 
 // child runs one generation and returns why it ended.
 func (r *rendition) child(ctx context.Context) error {
-	from := stream.AtOldest // sound costs little, and goes with what is copied
-	if r.plan.picture == Encode && r.plan.target.webrtc() {
-		from = stream.AtSync
-	}
 	f := feed.Open(r.s.hub, r.source, feed.Options{
-		Accept: r.plan.accept(Encode), Sounds: maxSounds, From: from, Drops: &r.s.drops,
+		Accept: r.plan.accept(Encode), Sounds: maxSounds, From: r.plan.from(), Drops: &r.s.drops,
 	})
 	defer f.Close()
 	if _, err := f.Next(ctx); err != nil { // the first event says what there is

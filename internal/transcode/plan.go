@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tongxiang/internal/media"
+	"tongxiang/internal/stream"
 )
 
 // Action is what happens to one track.
@@ -139,6 +140,16 @@ func (p Plan) Of(f media.Format) Action {
 		}
 	}
 	return Leave
+}
+
+// from returns where to begin in what the rings of the source hold. A player by HLS
+// begins with segments that are there; one by WebRTC would get what is old at once, and
+// a browser that has got two seconds of sound keeps them, and the picture with them.
+func (p Plan) from() stream.Start {
+	if p.target.webrtc() {
+		return stream.AtSync
+	}
+	return stream.AtOldest
 }
 
 // has reports whether anything is done in this way.

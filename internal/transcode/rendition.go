@@ -136,7 +136,7 @@ func (r *rendition) copy(ctx context.Context) error {
 	case <-time.After(copyAfter):
 	}
 	f := feed.Open(r.s.hub, r.source, feed.Options{
-		Accept: r.plan.accept(Copy), Sounds: maxSounds, From: stream.AtOldest, Drops: &r.s.drops,
+		Accept: r.plan.accept(Copy), Sounds: maxSounds, From: r.plan.from(), Drops: &r.s.drops,
 	})
 	defer f.Close()
 	var tracks []*stream.Track

@@ -185,7 +185,7 @@ func (x *session) serveOldMedia(w http.ResponseWriter, r *http.Request) error {
 	x.mu.RLock()
 	text := oldPlaylist(&x.mux.outs[0].win)
 	x.mu.RUnlock()
-	return newListing(text).send(w, r)
+	return x.server.list(w, r, newListing(text))
 }
 
 func (x *session) serveOld(w http.ResponseWriter, r *http.Request, f file) error {
@@ -199,5 +199,5 @@ func (x *session) serveOld(w http.ResponseWriter, r *http.Request, f file) error
 	if len(b) == 0 {
 		return errNotFound
 	}
-	return sendFile(w, r, "video/mp2t", [][]byte{b})
+	return x.server.sendFile(w, r, "video/mp2t", [][]byte{b})
 }

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tongxiang/internal/apierr"
@@ -97,11 +98,44 @@ type Server struct {
 	ctx    context.Context // of the sessions; ended by Close
 	stop   context.CancelFunc
 	groups sync.WaitGroup
+	stats  counters
 
 	mu       sync.Mutex
 	sessions map[stream.Name]*session
 	lines    map[stream.Name]*timeline // of the streams that have sessions
 	epoch    uint64                    // the discontinuity number of the next timeline's first segment
+}
+
+// counters are what a server has done.
+type counters struct{ sessions, playlists, files, bytes atomic.Uint64 }
+
+// Stats are counters since the start, and what there is now.
+type Stats struct {
+	Sessions  int    // streams being segmented, each once however many watch
+	Began     uint64 // sessions that were ever begun
+	Playlists uint64 // sent
+	Files     uint64 // parts, segments and initialisation segments sent
+	Bytes     uint64 // of them
+	// Held is the bytes that the sessions keep for all their players together.
+	Held int
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Began: s.stats.sessions.Load(), Playlists: s.stats.playlists.Load(), Files: s.stats.files.Load(), Bytes: s.stats.bytes.Load(),
+	}
+	s.mu.Lock()
+	list := make([]*session, 0, len(s.sessions))
+	for _, x := range s.sessions {
+		list = append(list, x)
+	}
+	s.mu.Unlock()
+	st.Sessions = len(list)
+	for _, x := range list {
+		st.Held += x.held()
+	}
+	return st
 }
 
 // New returns a server for the streams of hub.
@@ -153,6 +187,7 @@ func (s *Server) session(name stream.Name, create bool) (*session, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	x.cancel = cancel
 	s.sessions[name] = x
+	s.stats.sessions.Add(1)
 	s.groups.Go(func() {
 		defer cancel()
 		s.log.Info("hls session began", "stream", name)
@@ -282,7 +317,13 @@ func (x *session) serveMaster(w http.ResponseWriter, r *http.Request) error {
 	x.mu.RLock()
 	text := x.mux.master(low)
 	x.mu.RUnlock()
-	return newListing(text).send(w, r)
+	return x.server.list(w, r, newListing(text))
+}
+
+// list sends a playlist and counts it.
+func (s *Server) list(w http.ResponseWriter, r *http.Request, l *listing) error {
+	s.stats.playlists.Add(1)
+	return l.send(w, r)
 }
 
 func (x *session) serveMedia(w http.ResponseWriter, r *http.Request, name string) error {
@@ -312,7 +353,7 @@ func (x *session) serveMedia(w http.ResponseWriter, r *http.Request, name string
 			return err
 		}
 	}
-	return x.listing(out).send(w, r)
+	return x.server.list(w, r, x.listing(out))
 }
 
 // listing returns a media playlist as it is now, made once for all who ask for it.
@@ -348,7 +389,7 @@ func (x *session) serveFile(w http.ResponseWriter, r *http.Request, f file) erro
 	if len(pieces) == 0 {
 		return errNotFound
 	}
-	return sendFile(w, r, "video/mp4", pieces)
+	return x.server.sendFile(w, r, "video/mp4", pieces)
 }
 
 // output finds the output of which a file is, and how long to wait for what it does
@@ -369,12 +410,16 @@ func (x *session) output(f file) (o *output, patience time.Duration, ok bool) {
 	return o, 3 * o.win.target(), f.number <= next+1
 }
 
-func sendFile(w http.ResponseWriter, r *http.Request, kind string, pieces [][]byte) error {
+func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, kind string, pieces [][]byte) error {
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	// Names are never used twice, so what has one never changes. Private: who
 	// may watch is decided per request.
 	h.Set("Cache-Control", "private, max-age=120, immutable")
+	s.stats.files.Add(1)
+	for _, p := range pieces {
+		s.stats.bytes.Add(uint64(len(p)))
+	}
 	if len(pieces) == 1 {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(pieces[0]))
 		return nil

@@ -237,3 +237,20 @@ func (x *session) wait(ctx context.Context, ready func() bool) error {
 
 // started reports whether a player can begin. The caller holds mu.
 func (x *session) started() bool { return x.caught && x.mux.started() }
+
+// held returns the bytes of the segments that are kept.
+func (x *session) held() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n := 0
+	for _, o := range x.mux.outs {
+		for _, list := range [][]*segment{o.late, o.win.segments} {
+			for _, s := range list {
+				for i := range s.parts {
+					n += len(s.parts[i].data)
+				}
+			}
+		}
+	}
+	return n
+}
