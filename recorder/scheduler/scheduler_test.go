@@ -25,6 +25,10 @@ func TestADailyRecordingGoesOverMidnight(t *testing.T) {
 	bubble(t, clockTime(23, 20), func(r *rig) {
 		r.start()
 		r.rule("夜", clockTime(23, 30), clockTime(24, 30), func(x *store.Schedule) { x.RRule = "FREQ=DAILY" })
+		r.until(24+1, 0)
+		r.s.Close() // so that the day passes quickly
+		<-time.After(22 * time.Hour)
+		r.start()
 		r.until(48+1, 0)
 		r.saw("23:30:00 r1 begin 夜", "00:30:00 r1 end", "23:30:00 r2 begin 夜", "00:30:00 r2 end")
 	})
