@@ -2,12 +2,13 @@
 // languages, old players' formats. Real transport streams, the real server, Chromium.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { eventually, launch, missing } from './browser.mjs'
 import { Line } from './line.mjs'
 import { build, Server } from './server.mjs'
+import { subtitles } from './subtitles.mjs'
 
 const options = { skip: missing, timeout: 240_000 }
 const captures =
@@ -213,3 +214,40 @@ test('a source that changes its size plays on', options, async () => {
   assert.equal(later.element, first.element, 'the player was made anew')
   await c.close()
 })
+
+test('DVB subtitles are not in the way, though their times are wild', options, async () => {
+  const file = join(server.dir, 'subtitled.ts')
+  const pictures = join(server.dir, 'subtitles.sup')
+  writeFileSync(pictures, subtitles(30))
+  execFileSync('ffmpeg', [
+    ...'-v fatal -f lavfi -i testsrc2=rate=25:size=720x576 -f lavfi -i sine=frequency=440'.split(' '),
+    ...[
+      '-i',
+      pictures,
+      ...`-t 30 -map 0:v ${one} -map 2:s -c:s dvbsub -metadata:s:s:0 language=chi`.split(' '),
+    ],
+    ...`-pix_fmt yuv420p ${plain} -f mpegts`.split(' '),
+    file,
+  ])
+  await add('subtitled', file)
+  const state = await server.api('GET', '/channels/subtitled')
+  assert.equal(state.playable, 'direct')
+  const { c, page } = await kiosk('subtitled')
+  assert.equal((await plays(page, 'it')).width, 720)
+  await c.close()
+})
+
+for (const [what, file] of [
+  ['DVB subtitles and data', 'tsduck__tsduck-test/reference_test-206_test-206.1.ts'],
+  ['teletext', 'tsduck__tsduck-test/reference_test-202_test-202.ts'],
+]) {
+  const path = join(captures, file)
+  const skip = missing ?? (existsSync(path) ? false : 'the captures are not here')
+  test(`a capture with ${what} plays without them`, { ...options, skip }, async () => {
+    const id = what.replaceAll(/\W/g, '')
+    await add(id, path)
+    const { c, page } = await kiosk(id)
+    await plays(page, 'it', 2)
+    await c.close()
+  })
+}

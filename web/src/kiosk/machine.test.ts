@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Channel } from './channel'
 import { type Action, type Event, initial, limits, type State, step } from './machine'
+import { sentence } from './player'
 import { screen } from './screen'
 
 const channel = (number: number, over: Partial<Channel> = {}): Channel => ({
@@ -34,8 +35,8 @@ class Script {
   playing(): this {
     return this.on({ kind: 'playing', session: this.state.session })
   }
-  failed(random = 0.5): this {
-    return this.on({ kind: 'failed', session: this.state.session }, random)
+  failed(random = 0.5, why = ''): this {
+    return this.on({ kind: 'failed', session: this.state.session, why }, random)
   }
   tick(position: number, frames: number | null = null): this {
     return this.on({ kind: 'tick', position, frames })
@@ -130,7 +131,7 @@ describe('reconnecting', () => {
     const s = watching()
     const old = s.state.session
     s.key('up').playing()
-    expect(s.on({ kind: 'failed', session: old }).state.phase).toBe('playing')
+    expect(s.on({ kind: 'failed', session: old, why: '' }).state.phase).toBe('playing')
     expect(s.on({ kind: 'silenced', session: old }).state.silenced).toBe(false)
   })
   it('gives up an attempt without a picture after 15 s', () => {
@@ -287,6 +288,24 @@ describe('remote control', () => {
     expect(s.key('any').actions).toEqual([{ do: 'unmute' }])
     expect(s.screen().silenced).toBe(false)
     expect(s.key('any').actions).toEqual([])
+  })
+})
+
+describe('reasons', () => {
+  it('shows why the server refused, until something plays', () => {
+    const s = new Script().on({ kind: 'start', stream: 'channels/c1' })
+    s.on({ kind: 'channels', channels: three }).failed(0.5, '转码路数已满')
+    expect(s.screen().slate).toEqual({ sentence: 'connecting', detail: '转码路数已满' })
+    s.wait(1000).tick(0).playing().failed()
+    expect(s.wait(limits.slate).screen().slate?.detail).toBe('')
+  })
+  it.each([
+    ['{"code":"transcode_busy","detail":"转码路数已满"}', '转码路数已满'],
+    ['{"detail":7}', ''],
+    ['<html>', ''],
+    [undefined, ''],
+  ])('reads %s', (body, want) => {
+    expect(sentence(body)).toBe(want)
   })
 })
 

@@ -75,6 +75,8 @@ export interface State {
   readonly online: boolean
   /** The server answered, and does not know this device. */
   readonly denied: boolean
+  /** Why the last player failed, in the server's words; empty while one plays. */
+  readonly why: string
 }
 
 export type Event =
@@ -85,7 +87,9 @@ export type Event =
   | { kind: 'tune'; stream: string }
   /** The player cannot do by itself what was asked of it: make a new one. */
   | { kind: 'reopen' }
-  | { kind: 'playing' | 'failed' | 'silenced'; session: number }
+  | { kind: 'playing' | 'silenced'; session: number }
+  /** why: the server's sentence; empty when it gave none. */
+  | { kind: 'failed'; session: number; why: string }
   | { kind: 'sounds'; session: number; sounds: readonly Sound[]; heard: number }
   /** position in seconds; frames decoded since the player began, null when there is nothing to count. */
   | { kind: 'tick'; position: number; frames: number | null }
@@ -143,6 +147,7 @@ export function initial(
     listUntil: 0,
     online: true,
     denied: false,
+    why: '',
   }
 }
 
@@ -171,7 +176,7 @@ export function step(state: State, event: Event, now: number, random: number): S
     case 'playing':
       return event.session === state.session && state.phase === 'opening' ? playing(state, now) : stay(state)
     case 'failed':
-      return event.session === state.session ? fail(state, now, random) : stay(state)
+      return event.session === state.session ? fail({ ...state, why: event.why }, now, random) : stay(state)
     case 'sounds':
       return event.session === state.session ? sounds(state, event.sounds, event.heard) : stay(state)
     case 'silenced':
@@ -203,6 +208,7 @@ function playing(state: State, now: number): Step {
   return stay({
     ...state,
     phase: 'playing',
+    why: '',
     picture: true,
     playingSince: now,
     movedAt: now,
@@ -264,7 +270,7 @@ function heartbeat(state: State, online: boolean, denied: boolean, now: number, 
 function tune(state: State, stream: string, now: number): Step {
   const labelled = { ...state, labelUntil: now + limits.label }
   if (stream === state.stream && state.phase !== 'idle') return stay(labelled)
-  const next = { ...labelled, stream, attempt: 0 }
+  const next = { ...labelled, stream, attempt: 0, why: '' }
   const remember: Action = { do: 'remember', stream }
   const { state: after, actions } =
     current(next)?.playable === false ? refuse(next, now) : open({ ...next, lostAt: now }, now)

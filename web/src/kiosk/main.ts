@@ -4,7 +4,7 @@ import { fetchGuide } from './guide'
 import { command } from './keys'
 import { chooseLanguage, words } from './locales'
 import { type Action, type Event, initial, type State, step } from './machine'
-import type { Player, PlayerEvents } from './player'
+import type { Player, PlayerEvents, Wanted } from './player'
 import { hlsSupported, playHls } from './player-hls'
 import { playWhep } from './player-whep'
 import { parseLine, parseQuality } from './quality'
@@ -124,14 +124,19 @@ class Kiosk {
     this.#video = this.#view.video(this.#state.volume, this.#muted)
     const events: PlayerEvents = {
       playing: () => this.#feed({ kind: 'playing', session }),
-      failed: () => this.#feed({ kind: 'failed', session }),
+      failed: (_, why = '') => this.#feed({ kind: 'failed', session, why }),
       silenced: () => {
         this.#muted = true
         this.#feed({ kind: 'silenced', session })
       },
       sounds: (sounds, heard) => this.#feed({ kind: 'sounds', session, sounds, heard }),
     }
-    const wanted = { quality: this.#state.quality, line: this.#line, sound: this.#state.soundKey }
+    const wanted: Wanted = {
+      quality: this.#state.quality,
+      line: this.#line,
+      language: this.#language,
+      sound: this.#state.soundKey,
+    }
     if (this.#whep) {
       const channel = this.#state.channels.find((c) => c.stream === stream)
       const sounds = soundsOf(channel?.languages ?? [], this.#language)

@@ -1,7 +1,7 @@
 import Hls from 'hls.js'
 import { type Abr, beginAbr, judge, levelFor } from './abr'
 import { authorization, memory } from './device'
-import { begin, type Player, type PlayerEvents, release, type Wanted } from './player'
+import { begin, type Player, type PlayerEvents, release, sentence, type Wanted } from './player'
 import { ceiling, streamAddresses } from './quality'
 import { remembered, type Sound } from './sound'
 
@@ -52,11 +52,12 @@ export function playHls(
     playlistLoadPolicy: policy(9_000, 2),
     fragLoadPolicy: policy(8_000, 2),
     xhrSetup(xhr) {
+      xhr.setRequestHeader('Accept-Language', wanted.language)
       for (const [name, value] of Object.entries(authorization(token))) xhr.setRequestHeader(name, value)
     },
   })
-  const fail = (cause: string): void => {
-    if (!stopped) events.failed(cause)
+  const fail = (cause: string, why = ''): void => {
+    if (!stopped) events.failed(cause, why)
   }
   let recovered = false
   hls.on(Hls.Events.ERROR, (_, data) => {
@@ -84,7 +85,8 @@ export function playHls(
       hls.recoverMediaError()
       return
     }
-    fail(data.details)
+    // hls.js hands the request on: its answer says why in words.
+    fail(data.details, data.networkDetails instanceof XMLHttpRequest ? answered(data.networkDetails) : '')
   })
   // hls.js orders levels by rate, the lowest first.
   let abr: Abr | null = null
@@ -160,6 +162,10 @@ export function playHls(
   }
 }
 
+function answered(request: XMLHttpRequest): string {
+  return request.responseType === '' || request.responseType === 'text' ? sentence(request.responseText) : ''
+}
+
 /** Seconds of media ahead of the picture. */
 function ahead(video: HTMLVideoElement): number {
   const at = video.currentTime
@@ -190,7 +196,7 @@ function policy(firstByte: number, retries: number) {
 function guarded(events: PlayerEvents, stopped: () => boolean): PlayerEvents {
   return {
     playing: () => stopped() || events.playing(),
-    failed: (cause) => stopped() || events.failed(cause),
+    failed: (cause, why) => stopped() || events.failed(cause, why),
     silenced: () => stopped() || events.silenced(),
     sounds: (list, heard) => stopped() || events.sounds(list, heard),
   }

@@ -1,5 +1,5 @@
 import { authorization } from './device'
-import { begin, type Player, type PlayerEvents, release, type Wanted } from './player'
+import { begin, type Player, type PlayerEvents, release, sentence, type Wanted } from './player'
 import { remembered, type Sound } from './sound'
 
 const gathering = 1_000
@@ -20,8 +20,9 @@ export function playWhep(
   let resource = ''
   const connection = new RTCPeerConnection()
   const media = new MediaStream()
+  let why = ''
   const fail = (cause: string): void => {
-    if (!stopped) events.failed(cause)
+    if (!stopped) events.failed(cause, why)
   }
   const headers = authorization(token)
 
@@ -42,12 +43,15 @@ export function playWhep(
     await gathered(connection)
     const response = await fetch(whepAddress(stream, wanted), {
       method: 'POST',
-      headers: { 'Content-Type': 'application/sdp', ...headers },
+      headers: { 'Content-Type': 'application/sdp', 'Accept-Language': wanted.language, ...headers },
       credentials: 'same-origin',
       body: connection.localDescription?.sdp ?? '',
       signal: AbortSignal.timeout(10_000),
     })
-    if (!response.ok) throw new Error(`whep ${response.status}`)
+    if (!response.ok) {
+      why = sentence(await response.text())
+      throw new Error(`whep ${response.status}`)
+    }
     resource = response.headers.get('Location') ?? ''
     const sdp = await response.text()
     if (stopped) {

@@ -1,3 +1,4 @@
+import type { Language } from './locales'
 import type { Quality } from './quality'
 import type { Sound } from './sound'
 
@@ -5,8 +6,8 @@ import type { Sound } from './sound'
 export interface PlayerEvents {
   /** The first picture (or sound) is out. */
   playing(): void
-  /** It will not recover by itself: make a new one. */
-  failed(cause: string): void
+  /** It will not recover by itself: make a new one. why is the server's sentence for people, when it gave one. */
+  failed(cause: string, why?: string): void
   /** The browser plays without sound until somebody presses a key. */
   silenced(): void
   /** There is a choice of sounds, and which of them is heard. */
@@ -18,8 +19,21 @@ export interface Wanted {
   readonly quality: Quality
   /** The device's line, bits a second; 0 when unknown. */
   readonly line: number
+  /** Of the server's sentences. */
+  readonly language: Language
   /** The key of the sound that was chosen last; empty: the stream's own choice. */
   readonly sound: string
+}
+
+/** The server's sentence in an answer that is an error (RFC 9457); empty when there is none. */
+export function sentence(body: unknown): string {
+  try {
+    const problem: unknown = typeof body === 'string' ? JSON.parse(body) : body
+    const detail = (problem as { detail?: unknown } | null)?.detail
+    return typeof detail === 'string' ? detail : ''
+  } catch {
+    return ''
+  }
 }
 
 /** One attempt to play one stream in one video element. It never restarts itself; the machine decides that. */

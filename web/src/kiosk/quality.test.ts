@@ -32,10 +32,12 @@ describe('quality', () => {
       fallback: '/hls/channels/a/index.m3u8',
     })
     expect(streamAddresses('channels/a', 'auto').fallback).toBeNull()
-    expect(whepAddress('channels/a', { quality: '350', line: 0, sound: 'bod' })).toBe(
+    expect(whepAddress('channels/a', { quality: '350', line: 0, language: 'en', sound: 'bod' })).toBe(
       '/whep/channels/a?quality=350&audio=bod',
     )
-    expect(whepAddress('channels/a', { quality: 'auto', line: 0, sound: '' })).toBe('/whep/channels/a')
+    expect(whepAddress('channels/a', { quality: 'auto', line: 0, language: 'en', sound: '' })).toBe(
+      '/whep/channels/a',
+    )
   })
 })
 

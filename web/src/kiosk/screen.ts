@@ -78,7 +78,7 @@ function slateOf(state: State, channel: Channel | undefined, now: number): Scree
   if (state.phase === 'refused') return { sentence: 'cannotPlay', detail: channel?.reason ?? '' }
   const lost = now - state.lostAt
   if (state.picture && lost < limits.slate) return null
-  const detail = channel !== undefined && !channel.live ? channel.reason : ''
+  const detail = channel !== undefined && !channel.live ? channel.reason : state.why
   if (state.denied) return { sentence: 'denied', detail: '' }
   if (!state.online) return { sentence: 'offline', detail: '' }
   if (state.stream === '' && lost >= limits.patience) return { sentence: 'noChannels', detail: '' }
