@@ -47,9 +47,9 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	announce(out, s)
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(endPatience, func() { giveUp(log) }) })()
 	err = s.Run(ctx)
 	log.Info("stopping")
+	defer time.AfterFunc(endPatience, func() { giveUp(log) }).Stop()
 	return errors.Join(err, s.Close())
 }
 
