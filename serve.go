@@ -47,15 +47,32 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	announce(out, s)
+	ended := make(chan struct{})
+	defer close(ended)
+	go insist(ctx, ended, log)
 	err = s.Run(ctx)
 	log.Info("stopping")
-	defer time.AfterFunc(endPatience, func() { giveUp(log) }).Stop()
 	return errors.Join(err, s.Close())
 }
 
 // endPatience is how long the end may take after it was asked for. It takes a second;
 // whoever waits longer waits for ever.
 const endPatience = 30 * time.Second
+
+// insist ends the process when its end was asked for and does not come. It ends with
+// ended.
+func insist(ctx context.Context, ended <-chan struct{}, log *slog.Logger) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+	case <-time.After(endPatience):
+		giveUp(log)
+	}
+}
 
 // giveUp ends a process whose parts do not end, and leaves in the log where they stand.
 // What was recorded is whole up to the last second: recordings survive any end.
