@@ -50,8 +50,20 @@ bench-tsout:     ## the TS multiplexer against go-astits and ffmpeg, and when da
 	@$(GO) test -run '^$$' -bench Multiplex -benchtime 1s -count 5 ./internal/playout/ts
 	@$(GO) test -run '^$$' -bench Departure -benchtime 1x ./internal/playout/ts
 
-bench-captures:  ## every real stream in STREAMS=FOLDER through the ingest, as a table
-	@$(GO) run ./bench/captures $(STREAMS)
+bench-captures:  ## every real stream in STREAMS=FOLDER through the server and a kiosk in Chromium, as a table
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory build
+	@cd web && TONGXIANG_TEST_BINARY="$(CURDIR)/tongxiang" npm run --silent captures -- "$(abspath $(STREAMS))"
+
+bench-demux:     ## the TS core against go-astits and ffmpeg on one multiplex of 37.6 Mbit/s
+	@$(GO) run ./bench/demux $(ARGS)
+
+bench-broadcast: ## 49 programmes into the server; appends to docs/bench/broadcast.md (ARGS='-window 5m -hls')
+	@scripts/bench-broadcast.sh $(ARGS)
+
+bench-crash:     ## kill -9 while eight channels and a meeting are recorded; appends to docs/bench/crash.md (ARGS='-kills 3')
+	@scripts/install.sh test
+	@scripts/bench-crash.sh $(ARGS)
 
 bench-quality:   ## what watching over 49 channels costs (ARGS='-for 60s')
 	@$(GO) run ./bench/quality $(ARGS)

@@ -55,6 +55,7 @@ tongxiang token --subject NAME --role ROLE [--stream NAME] [--ttl 1h] [--config 
 tongxiang user add --name NAME --role ROLE [--display TEXT] [--config FILE]    password from standard input
 tongxiang user passwd --name NAME [--config FILE]                              password from standard input
 tongxiang user list [--config FILE]
+tongxiang recordings reindex [--deep] [--config FILE]    make the library anew from the folders; --deep: compare checksums
 tongxiang healthcheck [--config FILE]    0 if the server on this machine answers
 tongxiang version
 `
@@ -76,6 +77,8 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		return token(args, out)
 	case "user":
 		return user(ctx, args, in, out)
+	case "recordings":
+		return recordings(ctx, args, out)
 	case "healthcheck":
 		return healthcheck(ctx, args)
 	case "version":

@@ -7,9 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 
 	"tongxiang/configs"
@@ -45,9 +47,39 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	announce(out, s)
+	ended := make(chan struct{})
+	defer close(ended)
+	go insist(ctx, ended, log)
 	err = s.Run(ctx)
 	log.Info("stopping")
 	return errors.Join(err, s.Close())
+}
+
+// endPatience is how long the end may take after it was asked for. It takes a second;
+// whoever waits longer waits for ever.
+const endPatience = 30 * time.Second
+
+// insist ends the process when its end was asked for and does not come. It ends with
+// ended.
+func insist(ctx context.Context, ended <-chan struct{}, log *slog.Logger) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+	case <-time.After(endPatience):
+		giveUp(log)
+	}
+}
+
+// giveUp ends a process whose parts do not end, and leaves in the log where they stand.
+// What was recorded is whole up to the last second: recordings survive any end.
+func giveUp(log *slog.Logger) {
+	stacks := make([]byte, 1<<20)
+	log.Error("the server does not end and is ended", "goroutines", string(stacks[:runtime.Stack(stacks, true)]))
+	os.Exit(1)
 }
 
 // announce prints where to go and, at the first start, as whom.

@@ -93,6 +93,14 @@ type Sessions struct {
 type Recorder struct {
 	// Dir is the folder; empty: recordings below Data.
 	Dir string `yaml:"dir"`
+	// Memory is how many MiB may wait for disks that are slow or full, in all. Default:
+	// 384, which is 12 s of 250 Mbit/s; one recording may have an eighth of it.
+	Memory int64 `yaml:"memory"`
+	// DiskSpeed is how many MiB a second recordings may write together; schedules that
+	// would need more are shown as conflicts. Default: 0, measured at each start, and
+	// seven tenths of that. Set it for a disk that is shared or that slows down when
+	// it is full.
+	DiskSpeed int `yaml:"disk_speed"`
 }
 
 // Transcode bounds the ffmpeg children that make a stream playable.
@@ -146,6 +154,10 @@ type Program struct {
 	// Command is the program and its arguments. An argument in braces, {channel},
 	// is a parameter of the source's address.
 	Command []string `yaml:"command"`
+	// AtOnce is how many different addresses it receives at once, such as the tuners
+	// of a card; schedules that would need more are shown as conflicts. Default: 0,
+	// any number.
+	AtOnce int `yaml:"at_once"`
 }
 
 // Channel is a source that kiosks and pages can watch.

@@ -54,6 +54,8 @@ func TestEveryMistakeIsNamedWithItsPlace(t *testing.T) {
 		"program twice":     {"ingest: {programs: [{name: a, command: [x]}, {name: a, command: [x]}]}", nil, `ingest.programs[1].name: "a" is also the name of ingest.programs[0]`},
 		"program's name":    {"ingest: {programs: [{name: \"a b\", command: [x]}]}", nil, `ingest.programs[0].name: is "a b"`},
 		"no program":        {"ingest: {programs: [{name: a, command: [\"{x}\"]}]}", nil, `ingest.programs[0].command: wants the program first`},
+		"tuners below none": {"ingest: {programs: [{name: a, command: [x], at_once: -1}]}", nil, `ingest.programs[0].at_once: is -1`},
+		"disk speed":        {"recorder: {disk_speed: -5}", nil, `recorder.disk_speed: is -5`},
 		"half an argument":  {"ingest: {programs: [{name: a, command: [x, \"--freq={f}\"]}]}", nil, `ingest.programs[0].command[1]: is "--freq={f}"`},
 		"SRT without port":  {"channels:\n  - {id: a, name: A, source: \"srt://h\"}", nil, `channels[0].source: names no port`},
 		"same id twice":     {"channels:\n  - {id: a, name: A, source: \"udp://1.2.3.4:5\"}\n  - {id: a, name: B, source: \"udp://1.2.3.4:5\"}", nil, `f.yaml:3: channels[1].id: "a" is also the id of channels[0]`},

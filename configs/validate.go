@@ -58,6 +58,12 @@ func (c Config) Validate() Problems {
 	if c.Transcode.CPU < 1 || c.Transcode.CPU > 100 {
 		v.add("transcode.cpu", "is %d, want a share of the machine, 1 to 100 percent", c.Transcode.CPU)
 	}
+	if c.Recorder.Memory < 0 || c.Recorder.Memory > 1<<20 {
+		v.add("recorder.memory", "is %d MiB, want 0 (the default) to %d", c.Recorder.Memory, 1<<20)
+	}
+	if c.Recorder.DiskSpeed < 0 || c.Recorder.DiskSpeed > 1<<20 {
+		v.add("recorder.disk_speed", "is %d MiB a second, want 0 (measured) to %d", c.Recorder.DiskSpeed, 1<<20)
+	}
 	if c.Quality.Interval < time.Second || c.Quality.Interval > time.Minute {
 		v.add("quality.interval", "is %v, want 1s to 1m", c.Quality.Interval)
 	}
@@ -157,6 +163,9 @@ func (v *validator) programs(list []Program) {
 			v.add(key+".name", "%q is also the name of ingest.programs[%d]", p.Name, first)
 		} else {
 			seen[p.Name] = i
+		}
+		if p.AtOnce < 0 {
+			v.add(key+".at_once", "is %d, want 0 (any number) or more", p.AtOnce)
 		}
 		if len(p.Command) == 0 || p.Command[0] == "" || strings.HasPrefix(p.Command[0], "{") {
 			v.add(key+".command", "wants the program first, then its arguments")

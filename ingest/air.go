@@ -38,9 +38,10 @@ type air struct {
 	next    *lane      // takes over as soon as it can begin; nil: nobody
 	since   int64      // when the lane on air began
 	outlets map[stream.Label]*outlet
-	latest  media.Time // highest time written
-	arrival int64      // when something was last written
-	changes int        // how often a lane began
+	latest  media.Time          // highest time written
+	arrival int64               // when something was last written
+	changes int                 // how often a lane began
+	raw     func(*media.Packet) // takes the transport packets of the lane on air; nil: nobody wants them
 }
 
 // outlet is one track of the channel.
@@ -70,10 +71,21 @@ func (a *air) take(l *lane) {
 	a.change(false)
 }
 
+// tap has f called with the transport packets of whatever is on air; nil ends it.
+func (a *air) tap(f func(*media.Packet)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.raw = f
+	if a.on != nil {
+		a.on.out.Raw.Set(f)
+	}
+}
+
 // leave ends a lane's part in the channel. The tracks stay for who comes next.
 func (a *air) leave(l *lane) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	l.out.Raw.Set(nil)
 	if a.on == l {
 		a.on = nil
 		for _, o := range a.outlets {
@@ -110,7 +122,9 @@ func (a *air) change(fresh bool) {
 	old := a.on
 	if old != nil {
 		old.forget()
+		old.out.Raw.Set(nil)
 	}
+	l.out.Raw.Set(a.raw)
 	a.on, a.next, a.since = l, nil, now
 	a.changes++
 	a.shift(l, now)

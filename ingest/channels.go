@@ -106,7 +106,9 @@ func NewChannels(hub *stream.Hub, clock media.Clock, log *slog.Logger, o Options
 		o.Schemes = Schemes(o)
 		o.Schemes[pushScheme] = func(u *url.URL, _ int) (source.Source, error) { return push.New(hub, u) }
 	}
-	return &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes, guide: o.Guide}
+	c := &Channels{hub: hub, clock: clock, log: log, schemes: o.Schemes, guide: o.Guide}
+	c.provideTransport()
+	return c
 }
 
 // open makes the source of an address.

@@ -165,6 +165,9 @@ func (h *house) follow(id string, label stream.Label, enough func([]*media.Frame
 		for f := cur.Next(); f != nil; f = cur.Next() {
 			frames = append(frames, f)
 		}
+		if enough(frames) { // perhaps nothing more comes
+			break
+		}
 		select {
 		case <-rd.Wake():
 		case <-ctx.Done():

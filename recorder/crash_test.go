@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,16 +14,18 @@ import (
 
 	"tongxiang/internal/playout/playtest"
 	"tongxiang/internal/store"
+	"tongxiang/internal/stream"
+	"tongxiang/recorder/folder"
 )
 
 // crashDir, when set, makes the test binary the process that is killed.
 const crashDir = "TONGXIANG_TEST_CRASH_DIR"
 
-// TestCrashingChild is not a test of its own: it records until it is killed.
+// TestCrashingChild is not a test of its own: it records two channels until it is killed.
 func TestCrashingChild(t *testing.T) {
 	dir := os.Getenv(crashDir)
 	if dir == "" {
-		t.Skip("the child of TestKilledRecordingLosesAtMostTwoSeconds")
+		t.Skip("the child of TestKilledRecordingsLoseAtMostTwoSeconds")
 	}
 	r := newRig(t, dir)
 	ts, err := os.ReadFile(dir + "/clip.ts")
@@ -30,17 +33,23 @@ func TestCrashingChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	clip := playtest.Demux(t, ts)
-	rec := r.start("channels/a")
-	fmt.Println("id", rec.ID)
-	_, tracks := r.publish("channels/a", clip)
+	var all [][]*stream.Track
+	for _, name := range []stream.Name{"channels/a", "channels/b"} {
+		rec := r.start(name)
+		fmt.Println("id", rec.ID)
+		_, tracks := r.publish(name, clip)
+		all = append(all, tracks)
+	}
 	began := time.Now()
 	for _, f := range clip.Frames {
 		if wait := f.DTS.Sub(clip.Frames[0].DTS) - time.Since(began); wait > 0 {
 			<-time.After(wait)
 		}
-		g := *f.Frame
-		g.Arrival = r.clock.Now()
-		tracks[f.Track].WriteFrame(&g)
+		for _, tracks := range all {
+			g := *f.Frame
+			g.Arrival = r.clock.Now()
+			tracks[f.Track].WriteFrame(&g)
+		}
 		if f.Track == 0 {
 			fmt.Println("published", f.DTS.Sub(clip.Frames[0].DTS).Milliseconds())
 		}
@@ -48,7 +57,7 @@ func TestCrashingChild(t *testing.T) {
 	select {} // until the parent has killed it
 }
 
-func TestKilledRecordingLosesAtMostTwoSeconds(t *testing.T) {
+func TestKilledRecordingsLoseAtMostTwoSeconds(t *testing.T) {
 	t.Parallel()
 	ts := playtest.TS(t, 12, "320x180", playtest.BFrames)
 	for i := range 3 {
@@ -59,23 +68,29 @@ func TestKilledRecordingLosesAtMostTwoSeconds(t *testing.T) {
 				t.Fatal(err)
 			}
 			after := 2500*time.Millisecond + time.Duration(rand.IntN(6000))*time.Millisecond
-			id, published := crash(t, dir, after)
+			ids, published := crash(t, dir, after)
 			r := newRig(t, dir)
 			if err := r.rec.Recover(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			rec := r.entry(id, "recovery", func(e store.Recording) bool { return e.State != store.RecordingRunning })
-			if rec.State != store.RecordingInterrupted || !strings.Contains(rec.Reason, "interrupted at ") || rec.Ended == nil {
-				t.Fatalf("entry %+v", rec)
-			}
-			lost := published - rec.Duration
-			t.Logf("killed at %v: %v published, %v on disk, %v lost", after, published, rec.Duration, lost)
-			if lost > 2*time.Second {
-				t.Errorf("%v lost", lost)
-			}
-			p := playtest.ProbeFile(t, r.rec.Path(rec))
-			if want := int((rec.Duration - 200*time.Millisecond) / (40 * time.Millisecond)); p.Decoded("video") < want {
-				t.Errorf("%d pictures decoded, want at least %d", p.Decoded("video"), want)
+			for _, id := range ids {
+				rec := r.entry(id, "recovery", func(e store.Recording) bool { return !e.State.Active() })
+				if rec.State != store.RecordingInterrupted || rec.Reason != ReasonInterrupted || rec.Ended == nil {
+					t.Fatalf("entry %+v", rec)
+				}
+				lost := published - rec.Duration
+				t.Logf("killed at %v: %v published, %v on disk, %v lost", after, published, rec.Duration, lost)
+				if lost > 2*time.Second {
+					t.Errorf("%v lost", lost)
+				}
+				p := playtest.ProbeFile(t, r.rec.Path(rec))
+				if want := int((rec.Duration - 200*time.Millisecond) / (40 * time.Millisecond)); p.Decoded("video") < want {
+					t.Errorf("%d pictures decoded, want at least %d", p.Decoded("video"), want)
+				}
+				m, err := folder.Read(filepath.Dir(r.rec.Path(rec)))
+				if err != nil || m.State != "interrupted" || m.DurationMS != rec.Duration.Milliseconds() {
+					t.Errorf("manifest %+v, %v", m, err)
+				}
 			}
 			if err := r.rec.Recover(t.Context()); err != nil {
 				t.Errorf("second recovery: %v", err)
@@ -84,9 +99,9 @@ func TestKilledRecordingLosesAtMostTwoSeconds(t *testing.T) {
 	}
 }
 
-// crash records in a child, kills it after some time, and returns the recording's id
-// and how much the child had published.
-func crash(t *testing.T, dir string, after time.Duration) (id string, published time.Duration) {
+// crash records in a child, kills it after some time, and returns the recordings'
+// ids and how much the child had published.
+func crash(t *testing.T, dir string, after time.Duration) (ids []string, published time.Duration) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -107,7 +122,7 @@ func crash(t *testing.T, dir string, after time.Duration) (id string, published 
 		kind, value, _ := strings.Cut(lines.Text(), " ")
 		switch kind {
 		case "id":
-			id = value
+			ids = append(ids, value)
 		case "published":
 			if kill == nil {
 				kill = time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
@@ -117,10 +132,10 @@ func crash(t *testing.T, dir string, after time.Duration) (id string, published 
 			}
 		}
 	}
-	if err := cmd.Wait(); err == nil || id == "" {
+	if err := cmd.Wait(); err == nil || len(ids) != 2 {
 		t.Fatalf("the child ended by itself: %v", err)
 	}
-	return id, published
+	return ids, published
 }
 
 func TestTornTailIsCutAndAnEntryWithoutAFileSaysSo(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/feed"
 	"tongxiang/internal/playout/fmp4"
+	"tongxiang/recorder/folder"
 )
 
 const (
@@ -20,10 +21,23 @@ const (
 
 // fragment is one fragment of the file, in bytes.
 type fragment struct {
-	data  []byte
-	start time.Duration // on the file's time axis
-	end   time.Duration
-	sync  bool
+	data   []byte        // body and, in fMP4, the box that closes it
+	body   int           // bytes of data that the index tells of
+	crc    uint32        // CRC-32C of the body
+	start  time.Duration // on the file's time axis
+	end    time.Duration
+	sync   bool
+	lost   bool   // media before it was lost because the reader was slow
+	errors int    // of continuity, in a transport stream
+	pts    *int64 // likewise the first one in it
+}
+
+// entry returns the fragment's line of the index when it lies at offset.
+func (g *fragment) entry(offset int64) folder.Entry {
+	return folder.Entry{
+		Offset: offset, Length: int64(g.body), TimeUS: g.start.Microseconds(), DurationUS: (g.end - g.start).Microseconds(),
+		CRC: folder.Hex(g.crc), Sync: g.sync, Errors: g.errors, PTS: g.pts,
+	}
 }
 
 // cutter makes fragments of the frames of one file. It is pure but for the times
@@ -44,6 +58,7 @@ type cutter struct {
 	from    media.Time   // of the fragment's first frame in the lead track
 	open    bool         // from is set
 	newest  []media.Time // decode time of each track's last frame
+	lost    bool         // something was, since the last fragment
 }
 
 // newCutter makes a cutter for tracks of these formats; the lead must begin with a
@@ -83,6 +98,7 @@ func (c *cutter) push(track int, ev feed.Event, get func() []byte) []fragment {
 	if hole := f.DTS.Sub(c.newest[track]); f.Gap || ev.Lost || (c.newest[track] > 0 && (hole > jump || hole < -jump)) {
 		out = c.flush(out, track, get)
 	}
+	c.lost = c.lost || ev.Lost
 	c.newest[track] = max(f.DTS, 1)
 	run := &c.runs[track]
 	run.Samples = c.samplers[track].Push(run.Samples, f, -c.base)
@@ -141,7 +157,10 @@ func (c *cutter) cut(out []fragment, get func() []byte) []fragment {
 		return out
 	}
 	c.sequence++
-	g.data = fmp4.AppendFragment(get()[:0], c.sequence, c.runs)
+	g.data = fmp4.AppendFragment(get(), c.sequence, c.runs)
+	g.body, g.crc = len(g.data), folder.Checksum(g.data)
+	g.data = fmp4.AppendCheck(g.data, g.body, g.crc)
+	g.lost, c.lost = c.lost, false
 	for i := range c.runs {
 		clear(c.runs[i].Samples) // do not hold the frames
 		c.runs[i].Samples = c.runs[i].Samples[:0]

@@ -11,9 +11,12 @@ import (
 )
 
 const (
-	// companion is how long to wait for sound that is not announced yet: the
-	// tracks of a meeting come one after the other.
-	companion = time.Second
+	// silent is how long a picture waits for sound that is not announced yet: the
+	// tracks of a stream come one after the other.
+	silent = 1500 * time.Millisecond
+	// blind is how long sound waits for a picture, which is announced with its first
+	// sync point: a file that begins with sound alone has no place for it.
+	blind = 6 * time.Second
 	// patience is how long tracks may keep their parameters to themselves before
 	// the others are recorded without them.
 	patience = 5 * time.Second
@@ -26,12 +29,13 @@ const (
 type gather struct {
 	formats []media.Format
 	events  []feed.Event // from the first sync picture on
-	since   time.Time    // of the first event; zero: none yet
+	since   int64        // when the first event came, in nanoseconds of the clock; 0: none yet
 	video   int          // the track that must begin; -1: none
+	cutoff  int64        // what arrived before may be left out; see add
 }
 
-func newGather(tracks []feed.Track) *gather {
-	g := &gather{video: -1}
+func newGather(tracks []feed.Track, cutoff int64) *gather {
+	g := &gather{video: -1, cutoff: cutoff}
 	for i, t := range tracks {
 		g.formats = append(g.formats, t.Format)
 		if t.Format.Codec.Kind() == media.Video && g.video < 0 {
@@ -41,15 +45,21 @@ func newGather(tracks []feed.Track) *gather {
 	return g
 }
 
-// add holds a frame. What comes before the first sync picture is of no use.
-func (g *gather) add(ev feed.Event, now time.Time) {
-	if g.since.IsZero() {
+// add holds a frame. What comes before the first sync picture is of no use, nor what
+// comes before the last one that arrived before the cutoff.
+func (g *gather) add(ev feed.Event, now int64) {
+	if g.since == 0 {
 		g.since = now
 	}
 	f, _ := fmp4.Learn(g.formats[ev.Track], ev.Frame)
 	g.formats[ev.Track] = f
-	if len(g.events) == 0 && g.video >= 0 && (ev.Track != g.video || !ev.Frame.Sync) {
+	start := g.video < 0 || ev.Track == g.video && ev.Frame.Sync
+	if len(g.events) == 0 && !start {
 		return
+	}
+	if start && ev.Frame.Arrival <= g.cutoff {
+		clear(g.events)
+		g.events = g.events[:0]
 	}
 	if len(g.events) < maxGathered {
 		g.events = append(g.events, ev)
@@ -57,11 +67,11 @@ func (g *gather) add(ev feed.Event, now time.Time) {
 }
 
 // ready reports whether the file can be begun.
-func (g *gather) ready(now time.Time) bool {
+func (g *gather) ready(now int64) bool {
 	if len(g.events) == 0 {
 		return false
 	}
-	waited := now.Sub(g.since)
+	waited := time.Duration(now - g.since)
 	known, sound := 0, false
 	for _, f := range g.formats {
 		if fmp4.Ready(f) {
@@ -73,7 +83,7 @@ func (g *gather) ready(now time.Time) bool {
 	case g.video >= 0 && !fmp4.Ready(g.formats[g.video]):
 		return false // a picture always says what it is, sooner or later
 	case known == len(g.formats):
-		return sound && g.video >= 0 || waited >= companion
+		return sound && g.video >= 0 || waited >= blind || waited >= silent && g.video >= 0
 	}
 	return known > 0 && (waited >= patience || len(g.events) >= maxGathered)
 }

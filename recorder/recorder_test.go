@@ -111,10 +111,10 @@ func TestOtherCodecsBeginASecondPart(t *testing.T) {
 	<-time.After(2 * idleAfter)
 	r.play(second, pub.SetTracks(second.Infos()), 4)
 	done := r.entry(rec.ID, "the end of the first part", func(e store.Recording) bool { return e.State == store.RecordingComplete })
-	if !strings.Contains(done.Reason, "goes on in ") {
-		t.Errorf("reason %q", done.Reason)
+	if done.Reason != ReasonSourceChanged || !strings.Contains(done.Detail, "goes on in ") {
+		t.Errorf("reason %q, %q", done.Reason, done.Detail)
 	}
-	next := done.Reason[strings.LastIndex(done.Reason, " ")+1:]
+	next := done.Detail[strings.LastIndex(done.Detail, " ")+1:]
 	<-time.After(2 * idleAfter)
 	r.stop(rec.ID) // by the id that the operator knows
 	other := r.entry(next, "the second part", func(e store.Recording) bool { return e.State == store.RecordingComplete })
@@ -148,14 +148,14 @@ func TestStreamIsRecordedOnceAtATime(t *testing.T) {
 		}
 		return ""
 	}
-	if _, err := r.rec.Start(t.Context(), "channels/a", "again"); code(err) != "already_recording" {
+	if _, err := r.rec.Start(t.Context(), Request{Stream: "channels/a", Title: "again"}); code(err) != "already_recording" {
 		t.Errorf("second start: %v", err)
 	}
 	r.stop(rec.ID)
 	if _, err := r.rec.Stop(t.Context(), rec.ID); code(err) != "recording_not_running" {
 		t.Errorf("second stop: %v", err)
 	}
-	if _, err := r.rec.Start(t.Context(), "channels/a", "again"); err != nil {
+	if _, err := r.rec.Start(t.Context(), Request{Stream: "channels/a", Title: "again"}); err != nil {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -171,13 +171,13 @@ func TestServersEndClosesRecordings(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec = r.entry(rec.ID, "its end", func(e store.Recording) bool { return e.State == store.RecordingInterrupted })
-	if !strings.HasPrefix(rec.Reason, "interrupted at ") {
+	if rec.Reason != ReasonServerStopped {
 		t.Errorf("%q", rec.Reason)
 	}
 	if got := playtest.ProbeFile(t, r.rec.Path(rec)).Decoded("video"); got < 70 {
 		t.Errorf("%d pictures of 75", got)
 	}
-	if _, err := r.rec.Start(t.Context(), "channels/b", "late"); err == nil {
+	if _, err := r.rec.Start(t.Context(), Request{Stream: "channels/b", Title: "late"}); err == nil {
 		t.Error("a closed recorder started one")
 	}
 }

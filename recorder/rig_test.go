@@ -31,7 +31,7 @@ func newRig(t *testing.T, dir string) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, dir: filepath.Join(dir, "recordings"), store: st, hub: stream.NewHub(log), clock: media.NewClock()}
-	if r.rec, err = New(Config{Dir: r.dir}, r.hub, st, log); err != nil {
+	if r.rec, err = New(Config{Dir: r.dir, Clock: r.clock}, r.hub, st, log); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -58,7 +58,17 @@ func (r *rig) publish(name stream.Name, c playtest.Clip) (*stream.Publisher, []*
 
 func (r *rig) start(name stream.Name) store.Recording {
 	r.t.Helper()
-	rec, err := r.rec.Start(r.t.Context(), name, "测试 "+name.String())
+	rec, err := r.rec.Start(r.t.Context(), Request{Stream: name, Title: "测试 " + name.String()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return rec
+}
+
+// begin starts any recording.
+func (r *rig) begin(q Request) store.Recording {
+	r.t.Helper()
+	rec, err := r.rec.Start(r.t.Context(), q)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tongxiang/bench/process"
 )
 
 // The floors: what sealing a packet with AES-128-GCM and giving it to the kernel
@@ -66,7 +68,7 @@ func measureFloors(ctx context.Context, o options) (floors, error) {
 	defer out.Close()
 	cmd := exec.CommandContext(ctx, self, "-floor")
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
-	if err := startOn(o.serverCore, o.nice, cmd); err != nil {
+	if err := process.StartOn(o.serverCore, o.nice, cmd); err != nil {
 		return f, fmt.Errorf("measure the floors: %w", err)
 	}
 	if err := cmd.Wait(); err != nil {

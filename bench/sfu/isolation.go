@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"tongxiang/bench/process"
 )
 
 const (
@@ -46,7 +48,7 @@ func measureIsolation(ctx context.Context, o options, id *identity) ([]isolated,
 			if err := st.crowd.grow(ctx, isolationViewers); err != nil {
 				return err
 			}
-			if err := pause(ctx, 2*time.Second); err != nil {
+			if err := process.Pause(ctx, 2*time.Second); err != nil {
 				return err
 			}
 			r := isolated{name: n.name}
@@ -123,7 +125,7 @@ func floods(ctx context.Context, st *stage) (func(), error) {
 	go func() {
 		defer close(done)
 		begin := time.Now()
-		for i := 0; pause(run, time.Until(begin.Add(time.Duration(i)*time.Second/floodRate))) == nil; i++ {
+		for i := 0; process.Pause(run, time.Until(begin.Add(time.Duration(i)*time.Second/floodRate))) == nil; i++ {
 			var pairs []rtcp.NackPair
 			for k := range uint16(12) {
 				pairs = append(pairs, rtcp.NackPair{PacketID: uint16(i) + 17*k, LostPackets: 0xffff})

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tongxiang/bench/process"
 )
 
 // options are the flags.
@@ -65,7 +67,7 @@ func main() {
 	for p := range strings.SplitSeq(only, ",") {
 		o.only[strings.TrimSpace(p)] = true
 	}
-	if err := pinSelf(o.loadCore, o.nice); err != nil {
+	if err := process.PinSelf(o.loadCore, o.nice); err != nil {
 		log.Fatal(err)
 	}
 	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

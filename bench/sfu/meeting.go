@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"tongxiang/bench/process"
 )
 
 // seat is one participant's signalling: docs/protocol.md. One goroutine answers
@@ -138,7 +140,7 @@ func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResu
 	keep := newAudience(ctx, s, id, nil, "")
 	defer keep.close()
 	keep.adopt(viewers)
-	if err := pause(ctx, 4*time.Second); err != nil {
+	if err := process.Pause(ctx, 4*time.Second); err != nil {
 		return r, err
 	}
 	// Every participant gets as much as the sampled ones; the kernel drops the others'.
@@ -148,25 +150,25 @@ func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResu
 		}
 		return n * people / meetingSamples
 	}
-	before, err := readUsage(s.pid())
+	before, err := process.ReadUsage(s.pid())
 	if err != nil {
 		return r, err
 	}
 	n := count()
-	if err := pause(ctx, 2*o.window); err != nil {
+	if err := process.Pause(ctx, 2*o.window); err != nil {
 		return r, err
 	}
-	after, err := readUsage(s.pid())
+	after, err := process.ReadUsage(s.pid())
 	if err != nil {
 		return r, err
 	}
 	n = count() - n
-	wall := after.at.Sub(before.at)
+	wall := after.At.Sub(before.At)
 	if n > 0 {
-		r.perPacket = float64((after.cpu - before.cpu).Nanoseconds()) / 1000 / float64(n)
+		r.perPacket = float64((after.CPU - before.CPU).Nanoseconds()) / 1000 / float64(n)
 	}
 	r.packets = float64(n) / wall.Seconds()
-	r.load = float64(after.cpu-before.cpu) / float64(wall)
+	r.load = float64(after.CPU-before.CPU) / float64(wall)
 	r.expected = r.packets / (people * ((people-1)*128 + 3*50))
 	log.Printf("  8×8: %.2f µs/packet, %.0f packets/s (%.0f %% of what all slots can carry), core %.0f %%", r.perPacket, r.packets, 100*r.expected, 100*r.load)
 	return r, nil
@@ -212,7 +214,7 @@ func measureRoom(ctx context.Context, o options, id *identity) (r roomResult, er
 	if err := crowd.grow(ctx, sites-1); err != nil {
 		return r, err
 	}
-	if err := pause(ctx, 4*time.Second); err != nil {
+	if err := process.Pause(ctx, 4*time.Second); err != nil {
 		return r, err
 	}
 	if r.speaking, err = crowd.measure(ctx, pubs[0], o.window); err != nil {
@@ -221,7 +223,7 @@ func measureRoom(ctx context.Context, o options, id *identity) (r roomResult, er
 	for _, p := range pubs[1:] {
 		p.holds.Store(true)
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	if err := process.Pause(ctx, time.Second); err != nil {
 		return r, err
 	}
 	if r.silent, err = crowd.measure(ctx, pubs[0], o.window); err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
+	"tongxiang/bench/process"
 )
 
 // The traffic of one publisher: 25 pictures a second of 5 packets and three times
@@ -95,7 +97,7 @@ func (p *publisher) close() {
 
 // consent keeps the server's consent fresh.
 func (p *publisher) consent(ctx context.Context) {
-	for pause(ctx, consentEvery) == nil {
+	for process.Pause(ctx, consentEvery) == nil {
 		_ = p.check() // the next one may get through
 	}
 }
@@ -106,7 +108,7 @@ func (p *publisher) pictures(ctx context.Context) {
 	begin := time.Now()
 	for i := 0; ; i++ {
 		due := begin.Add(time.Duration(i) * time.Second / framesPerSecond)
-		if pause(ctx, time.Until(due)) != nil {
+		if process.Pause(ctx, time.Until(due)) != nil {
 			return
 		}
 		n := 5
@@ -119,7 +121,7 @@ func (p *publisher) pictures(ctx context.Context) {
 		p.mu.Unlock()
 		for k := range n {
 			if !p.burst && k > 0 {
-				if pause(ctx, time.Until(due.Add(time.Duration(k)*apart))) != nil {
+				if process.Pause(ctx, time.Until(due.Add(time.Duration(k)*apart))) != nil {
 					return
 				}
 			}
@@ -156,7 +158,7 @@ func (p *publisher) fragment(key bool, k, n int) {
 func (p *publisher) sounds(ctx context.Context) {
 	begin := time.Now()
 	for i := 0; ; i++ {
-		if pause(ctx, time.Until(begin.Add(time.Duration(i)*soundEvery))) != nil {
+		if process.Pause(ctx, time.Until(begin.Add(time.Duration(i)*soundEvery))) != nil {
 			return
 		}
 		if p.holds.Load() {

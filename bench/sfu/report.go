@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tongxiang/bench/process"
 )
 
 // median of the runs; 0 of none.
@@ -53,7 +55,7 @@ func report(o options, rs []result) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("## %s, %s", o.commit, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	line("")
-	line("%s, %d cores, server on core %d at nice %d, load on core %d, medians of %d.", runtime.Version(), cores(), o.serverCore, o.nice, o.loadCore, len(rs))
+	line("%s, %d cores, server on core %d at nice %d, load on core %d, medians of %d.", runtime.Version(), process.Cores(), o.serverCore, o.nice, o.loadCore, len(rs))
 	line("")
 	floor := of(rs, func(r result) float64 { return r.floors.WriteTo })
 	cpuA := of(rs, func(r result) float64 { c, _ := marginal(r.apart); return c })

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log"
 	"time"
+
+	"tongxiang/bench/process"
 )
 
 // Limits of "held": more loss or delay than this is a bad picture.
@@ -122,7 +124,7 @@ func onStage(ctx context.Context, o options, id *identity, burst bool, f func(*s
 	}
 	st.crowd = newAudience(ctx, s, id, func(int) string { return watch }, "/whep/"+name)
 	defer st.crowd.close()
-	if err := pause(ctx, 500*time.Millisecond); err != nil {
+	if err := process.Pause(ctx, 500*time.Millisecond); err != nil {
 		return err
 	}
 	return f(st)
@@ -145,7 +147,7 @@ func (st *stage) step(ctx context.Context, n int, window time.Duration) (measure
 	if err := st.crowd.grow(ctx, n); err != nil {
 		return measurement{}, err
 	}
-	if err := pause(ctx, 1500*time.Millisecond); err != nil {
+	if err := process.Pause(ctx, 1500*time.Millisecond); err != nil {
 		return measurement{}, err
 	}
 	m, err := st.crowd.measure(ctx, st.pub, window)
@@ -204,7 +206,7 @@ func (st *stage) joins(ctx context.Context) (one, many []time.Duration, err erro
 			return nil, nil, err
 		}
 		one = append(one, took)
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, 50*time.Millisecond); err != nil {
 			return nil, nil, err
 		}
 	}

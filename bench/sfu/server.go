@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tongxiang/bench/process"
 )
 
 // meetingID is the meeting in which everything happens.
@@ -61,7 +63,7 @@ func startServer(ctx context.Context, o options) (_ *server, err error) {
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	// It must not outlive a load that was killed.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := startOn(o.serverCore, o.nice, s.cmd); err != nil {
+	if err := process.StartOn(o.serverCore, o.nice, s.cmd); err != nil {
 		s.cmd = nil
 		return s, fmt.Errorf("start %s: %w", s.binary, err)
 	}
@@ -82,7 +84,7 @@ func (s *server) ready(ctx context.Context) error {
 				return nil
 			}
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := process.Pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -135,7 +137,7 @@ func (s *server) token(ctx context.Context, subject, role, scope string) (string
 func (s *server) close() error {
 	var err error
 	if s.cmd != nil {
-		err = stop(s.cmd, 10*time.Second)
+		err = process.Stop(s.cmd, 10*time.Second)
 	}
 	s.http.CloseIdleConnections()
 	if s.log != nil {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tongxiang/bench/process"
 )
 
 // The soak: how many viewers, how many of them change each second, and how often
@@ -59,7 +61,7 @@ func soak(ctx context.Context, o options, id *identity) ([]soakRow, error) {
 		row := func(at time.Duration) error {
 			r := soakRow{at: at, viewers: len(s.all), joined: s.joined, stuck: s.stuck}
 			var err error
-			if r.rss, err = readRSS(st.s.pid()); err != nil {
+			if r.rss, err = process.ReadRSS(st.s.pid()); err != nil {
 				return err
 			}
 			if r.goroutines, err = st.s.goroutines(ctx); err != nil {
@@ -76,7 +78,7 @@ func soak(ctx context.Context, o options, id *identity) ([]soakRow, error) {
 			return err
 		}
 		s.clear(ctx)
-		if err := pause(ctx, soakSettle); err != nil {
+		if err := process.Pause(ctx, soakSettle); err != nil {
 			return err
 		}
 		return row(o.soak + soakSettle)
@@ -115,7 +117,7 @@ func (s *soaking) run(ctx context.Context, length time.Duration, row func(time.D
 				return err
 			}
 		}
-		if err := pause(ctx, time.Until(second.Add(time.Second))); err != nil {
+		if err := process.Pause(ctx, time.Until(second.Add(time.Second))); err != nil {
 			return err
 		}
 	}

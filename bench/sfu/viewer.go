@@ -11,6 +11,8 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
+	"tongxiang/bench/process"
 )
 
 // viewer watches by WHEP. A sample viewer decrypts and notes every packet; any
@@ -179,7 +181,7 @@ func (a *audience) keep(ctx context.Context) {
 		up := a.up
 		a.mu.Unlock()
 		for i, v := range up {
-			if i%8 == 0 && pause(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(len(up))))) != nil {
+			if i%8 == 0 && process.Pause(ctx, time.Until(begin.Add(time.Duration(i)*time.Second/time.Duration(len(up))))) != nil {
 				return
 			}
 			v.report()
@@ -187,7 +189,7 @@ func (a *audience) keep(ctx context.Context) {
 				_ = v.check() // the next one may get through
 			}
 		}
-		if pause(ctx, time.Until(begin.Add(time.Second))) != nil {
+		if process.Pause(ctx, time.Until(begin.Add(time.Second))) != nil {
 			return
 		}
 	}
@@ -276,23 +278,23 @@ func (a *audience) measure(ctx context.Context, p *publisher, window time.Durati
 		}
 	}
 	from := p.sent.Load()
-	before, err := readUsage(a.s.pid())
+	before, err := process.ReadUsage(a.s.pid())
 	if err != nil {
 		return m, err
 	}
-	if err := pause(ctx, window); err != nil {
+	if err := process.Pause(ctx, window); err != nil {
 		return m, err
 	}
 	to := p.sent.Load()
-	after, err := readUsage(a.s.pid())
+	after, err := process.ReadUsage(a.s.pid())
 	if err != nil {
 		return m, err
 	}
-	if m.rss, err = readRSS(a.s.pid()); err != nil {
+	if m.rss, err = process.ReadRSS(a.s.pid()); err != nil {
 		return m, err
 	}
 	// What was sent late in the window may still be on its way.
-	if err := pause(ctx, 300*time.Millisecond); err != nil {
+	if err := process.Pause(ctx, 300*time.Millisecond); err != nil {
 		return m, err
 	}
 	var delays []time.Duration
@@ -307,10 +309,10 @@ func (a *audience) measure(ctx context.Context, p *publisher, window time.Durati
 		m.loss = 1 - float64(len(delays))/float64(int64(sampled)*(to-from))
 	}
 	m.packets = int64(float64((to-from)*int64(len(a.viewers))) * (1 - m.loss))
-	m.cpu = after.cpu - before.cpu
-	wall := after.at.Sub(before.at)
+	m.cpu = after.CPU - before.CPU
+	wall := after.At.Sub(before.At)
 	m.load = float64(m.cpu) / float64(wall)
-	m.disturbed = float64(after.waited-before.waited) / float64(wall)
+	m.disturbed = float64(after.Waited-before.Waited) / float64(wall)
 	slices.Sort(delays)
 	m.p50, m.p99 = quantile(delays, 0.5), quantile(delays, 0.99)
 	if len(delays) > 0 {

@@ -44,6 +44,8 @@ type mux struct {
 	pcr       int64
 	clocked   bool
 	way       source.Link // what the transport said last
+	raws      *raws       // nil: nobody takes packets raw
+	stale     bool        // a service that is tapped changed
 }
 
 // run brings a programme in until ctx or the source ends.
@@ -124,8 +126,8 @@ func (m *Muxes) leave(x *mux, part func()) {
 func newMux(key string, clock media.Clock) *mux {
 	x := &mux{key: key, clock: clock, done: make(chan struct{})}
 	x.demux = core.NewDemuxer(core.Handler{
-		Service: func(s *core.Service) { x.each(func(r *receiver) { r.service(s) }) },
-		Gone:    func(s *core.Service) { x.each(func(r *receiver) { r.gone(s) }) },
+		Service: func(s *core.Service) { x.stale = x.raws != nil; x.each(func(r *receiver) { r.service(s) }) },
+		Gone:    func(s *core.Service) { x.stale = x.raws != nil; x.each(func(r *receiver) { r.gone(s) }) },
 		Format:  func(st *core.Stream) { x.each(func(r *receiver) { r.format(st) }) },
 		Frame:   x.frame,
 		PCR:     x.reference,
@@ -163,7 +165,12 @@ func (x *mux) add(out *source.Output, program int) *receiver {
 func (x *mux) remove(r *receiver) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if r.raw != nil {
+		r.raw.flush()
+		x.stale = true
+	}
 	x.receivers = slices.DeleteFunc(x.receivers, func(o *receiver) bool { return o == r })
+	x.rewire()
 	x.demux.Reselect()
 }
 
@@ -178,7 +185,13 @@ func (x *mux) feed(b []byte, arrival int64) {
 	for _, r := range x.receivers {
 		r.now = arrival
 	}
+	x.rewire()
 	x.demux.Feed(b, arrival)
+	if x.raws != nil {
+		for _, t := range x.raws.list {
+			t.late(arrival)
+		}
+	}
 	for _, t := range x.taps {
 		t.f(b)
 	}
@@ -214,6 +227,9 @@ func (x *mux) finish() {
 	defer x.mu.Unlock()
 	x.demux.Flush()
 	for _, r := range x.receivers {
+		if r.raw != nil {
+			r.raw.flush()
+		}
 		r.report()
 	}
 }

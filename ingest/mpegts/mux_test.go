@@ -191,3 +191,37 @@ func TestAMuxThatFailsEndsAllOfItsChannels(t *testing.T) {
 		t.Errorf("%d muxes are open", len(h.muxes.open))
 	}
 }
+
+// TestTheSameServiceOnTwoMultiplexesIsTwoProgrammes: ids are unique within a multiplex
+// only, and neighbours on an orbit use the same ones.
+func TestTheSameServiceOnTwoMultiplexesIsTwoProgrammes(t *testing.T) {
+	hub := stream.NewHub(slog.New(slog.DiscardHandler))
+	t.Cleanup(hub.Close)
+	muxes := new(Muxes)
+	var takers []*taker
+	for i := range 2 {
+		probe, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := probe.LocalAddr().String()
+		if err := probe.Close(); err != nil {
+			t.Fatal(err)
+		}
+		h := &muxHub{t: t, hub: hub, clock: media.NewClock(), muxes: muxes, address: &url.URL{Scheme: "udp", Host: at}, n: 10 * i}
+		twoProgrammes(t, at)
+		takers = append(takers, h.take(1))
+	}
+	eventually(t, "both", func() bool { return takers[0].items() > 5 && takers[1].items() > 5 })
+	muxes.mu.Lock()
+	open := len(muxes.open)
+	muxes.mu.Unlock()
+	if open != 2 {
+		t.Errorf("%d multiplexes are read, want 2", open)
+	}
+	// One goes away: the other stays.
+	takers[0].cancel()
+	<-takers[0].ended
+	before := takers[1].items()
+	eventually(t, "the other goes on", func() bool { return takers[1].items() > before+5 })
+}

@@ -35,16 +35,19 @@ type receiver struct {
 	way     *source.Link // of the mux
 	si      *information // of its mux
 	chosen  *core.Service
+	raw     *raw                   // set while somebody takes the packets raw
 	tracks  map[uint16]*trackState // by PID
-	clock   int64                  // newest reference of the chosen service
+	states  map[*stream.Track]*trackState
+	clock   int64 // newest reference of the chosen service
 	clocked bool
 	now     int64
 	next    int64  // when to report again
 	packets uint64 // of the chosen service, when they were counted last
 }
 
+// trackState is what is known of a track, whose stream may become another one.
 type trackState struct {
-	stream *core.Stream
+	stream *core.Stream // nil while the one that is announced is not known
 	track  *stream.Track
 	epoch  int
 	begun  bool
@@ -72,7 +75,7 @@ func (r *receiver) received(n int) {
 // anew says that the next times continue nothing.
 func (r *receiver) anew() {
 	r.out.Timeline.Restart()
-	for _, t := range r.tracks {
+	for _, t := range r.states {
 		t.fresh = true
 	}
 }
@@ -203,26 +206,47 @@ func (r *receiver) publish() {
 				label = stream.Label(fmt.Sprintf("%s%d", stream.LabelAudio, audio))
 			}
 		}
+		format := st.Format
 		if !st.Known {
-			continue
+			// Its headers come in a moment. Until then who reads the stream that it
+			// takes the place of goes on waiting.
+			t := r.labelled(label, st.Codec)
+			if t == nil {
+				continue
+			}
+			format, st = t.Format(), nil
 		}
-		infos = append(infos, stream.TrackInfo{Label: label, Form: stream.Frames, Format: st.Format})
+		infos = append(infos, stream.TrackInfo{Label: label, Form: stream.Frames, Format: format})
 		streams = append(streams, st)
 	}
-	if len(infos) == 0 && len(r.tracks) == 0 {
+	if len(infos) == 0 && len(r.states) == 0 {
 		return // keep what an earlier source published until this one has something
 	}
-	old := r.tracks
+	old := r.states
 	r.tracks = make(map[uint16]*trackState, len(infos))
+	r.states = make(map[*stream.Track]*trackState, len(infos))
 	for i, t := range r.out.Publisher.SetTracks(infos) {
-		pid := streams[i].PID
-		if have := old[pid]; have != nil && have.stream == streams[i] && have.track == t {
-			r.tracks[pid] = have
-			continue
+		state := old[t]
+		if state == nil {
+			state = &trackState{track: t, fresh: r.resumed}
 		}
-		r.tracks[pid] = &trackState{stream: streams[i], track: t, fresh: r.resumed}
+		state.stream = streams[i]
+		r.states[t] = state
+		if state.stream != nil {
+			r.tracks[state.stream.PID] = state
+		}
 	}
 	r.report()
+}
+
+// labelled returns the track with a label and a codec that there is already, or nil.
+func (r *receiver) labelled(label stream.Label, codec media.Codec) *stream.Track {
+	for t := range r.states {
+		if t.Label() == label && t.Format().Codec == codec {
+			return t
+		}
+	}
+	return nil
 }
 
 // format takes news about a stream's headers.

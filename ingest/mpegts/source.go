@@ -138,7 +138,8 @@ func counts(s core.Stats, transport map[string]uint64) map[string]uint64 {
 	for name, n := range map[string]uint64{
 		"sync_loss": s.SyncLosses, "continuity": s.Continuity, "transport_error": s.TransportErrors,
 		"crc": s.CRCErrors, "bad_section": s.BadSections, "bad_pes": s.BadPES, "bad_unit": s.BadUnits,
-		"duplicate": s.Duplicates,
+		"bad_adaptation": s.BadAdaptation,
+		"duplicate":      s.Duplicates,
 	} {
 		if n > 0 {
 			m[name] = n

@@ -36,7 +36,9 @@ type Output struct {
 	// Report tells the channel what the source carries, when that becomes known
 	// or changes. It does not block and may be called from any goroutine.
 	Report func(Report)
-	Guide  Guide
+	// Raw takes the packets of a transport stream's programme while somebody wants them.
+	Raw   Raw
+	Guide Guide
 
 	bytes   atomic.Uint64
 	arrival atomic.Int64 // of the newest bytes

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -34,6 +35,7 @@ type Config struct {
 	Scans     Scans // nil: none
 	EPG       EPG   // nil: none
 	Recorder  Recorder
+	Schedules Schedules // nil: nothing is recorded by schedule
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -109,10 +111,30 @@ type Track struct {
 
 // Recorder makes recordings.
 type Recorder interface {
-	Start(ctx context.Context, name stream.Name, title string) (store.Recording, error)
+	Start(context.Context, RecordingRequest) (store.Recording, error)
 	Stop(ctx context.Context, id string) (store.Recording, error)
-	// Path returns the file of a recording.
-	Path(store.Recording) string
+	// Live returns a recording that runs as it is at this moment.
+	Live(id string) (store.Recording, bool)
+	// Open opens the main media file of a recording, or another file of its folder.
+	Open(rec store.Recording, name string) (*os.File, error)
+	// Playlist returns an HLS playlist of ranges of the main media file, which is at uri.
+	Playlist(rec store.Recording, uri string) ([]byte, error)
+	// Remove deletes the files of a recording.
+	Remove(store.Recording) error
+	// Explain returns what the code of a reason means.
+	Explain(code string) (en, zh string)
+}
+
+// RecordingRequest asks for a recording.
+type RecordingRequest struct {
+	Stream    stream.Name
+	Title     string
+	Class     string
+	Format    string
+	PreRoll   time.Duration
+	Until     time.Time
+	AllTracks bool
+	Transcode bool
 }
 
 // Meetings are the meetings that people sit in.
@@ -174,6 +196,7 @@ func New(cfg Config) http.Handler {
 	s.epg(a)
 	s.quality(a, mux)
 	s.recordings(a, mux)
+	s.schedules(a)
 	s.users(a)
 	s.kiosks(a)
 	s.tokens(a)

@@ -62,13 +62,13 @@ type channelView struct {
 	Sources     []Source          `json:"sources,omitempty" doc:"Only for operators"`
 	Switch      *store.Switch     `json:"switch,omitempty" doc:"The rule in force; only for operators"`
 	Errors      map[string]uint64 `json:"errors,omitempty"`
+
+	Quality *ChannelQuality `json:"quality,omitempty"`
 	// ClockOffset is the server's clock minus the broadcaster's.
 	ClockOffset *int64   `json:"clock_offset_ms,omitempty" doc:"This server's clock minus the broadcaster's"`
 	Warnings    []Reason `json:"warnings,omitempty" doc:"What somebody should look at, though it plays"`
 	Now         *epgView `json:"now,omitempty"`
 	Next        *epgView `json:"next,omitempty"`
-
-	Quality *ChannelQuality `json:"quality,omitempty"`
 }
 
 // channelView shows sources, which may hold passwords, only to those who manage them.
@@ -128,6 +128,23 @@ type channelChange struct {
 	}
 }
 
+type channelQuery struct {
+	Page
+	Brief bool `query:"brief" doc:"Only what a wall of channels shows: it is asked for every two seconds"`
+}
+
+// brief leaves out what makes a list of 49 channels long.
+func (v channelView) brief() channelView {
+	v.Source, v.Backup, v.Sources, v.Switch, v.Errors, v.Now, v.Next = "", nil, nil, nil, nil, nil, nil
+	v.Tracks = []Track{}
+	if v.Quality != nil {
+		q := *v.Quality // the analysis goes on to use its own
+		q.PIDs, q.TR101290 = nil, nil
+		v.Quality = &q
+	}
+	return v
+}
+
 type channelSwitch struct {
 	ByID
 	Body struct {
@@ -136,12 +153,16 @@ type channelSwitch struct {
 }
 
 func (s *service) channels(a huma.API) {
-	huma.Register(a, op("GET", "/channels", "list-channels", "Channels with their state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *Page) (*list[channelView], error) {
+	huma.Register(a, op("GET", "/channels", "list-channels", "Channels with their state", auth.SeeChannels, http.StatusOK), func(ctx context.Context, in *channelQuery) (*list[channelView], error) {
 		all := s.Channels.List()
 		out := make([]channelView, 0, len(all))
 		for i, c := range all {
 			if i >= in.Offset && len(out) < in.Limit {
-				out = append(out, s.withQuality(s.channelView(c, principal(ctx))))
+				v := s.withQuality(s.channelView(c, principal(ctx)))
+				if in.Brief {
+					v = v.brief()
+				}
+				out = append(out, v)
 			}
 		}
 		return listOf(out, len(all)), nil

@@ -19,8 +19,9 @@ import (
 // both is a problem with its sentences in both languages; it never leaves the server.
 type both struct {
 	apierr.Problem
-	ZH  string `json:"zh"`
-	err error
+	ZH     string   `json:"zh"`
+	Fields []string `json:"fields_zh"` // messages of Errors in Chinese, or empty
+	err    error
 }
 
 func (b *both) Error() string  { return b.Code }
@@ -35,7 +36,11 @@ func problem(err error) *both {
 		return done
 	}
 	e := apierr.As(err)
-	return &both{Problem: e.Problem("en"), ZH: e.ZH, err: err}
+	b := &both{Problem: e.Problem("en"), ZH: e.ZH, err: err}
+	for _, f := range b.Errors {
+		b.Fields = append(b.Fields, f.ZH)
+	}
+	return b
 }
 
 // useOwnErrors makes the framework's own refusals (validation, bad JSON) ours. It
@@ -92,6 +97,11 @@ func localise(next http.Handler, log *slog.Logger) http.Handler {
 		}
 		if apierr.Chinese(r.Header.Get("Accept-Language")) && b.ZH != "" {
 			b.Detail = b.ZH
+			for i, zh := range b.Fields {
+				if zh != "" && i < len(b.Errors) {
+					b.Errors[i].Message = zh
+				}
+			}
 		}
 		w.Header().Del("Content-Length")
 		w.Header().Set("Cache-Control", "no-store")

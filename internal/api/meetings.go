@@ -31,13 +31,14 @@ type meetingView struct {
 	Created      time.Time     `json:"created"`
 	CreatedBy    string        `json:"created_by"`
 	Closed       *time.Time    `json:"closed,omitempty"`
+	Record       string        `json:"record,omitempty" enum:"programme,all" doc:"What is recorded from the first participant to the end"`
 	Live         int           `json:"live" doc:"People connected now"`
 	Participants []Participant `json:"participants,omitempty"`
 }
 
 func (s *service) meetingView(m store.Meeting, names bool) meetingView {
 	live := s.Meetings.Live(m.ID)
-	v := meetingView{ID: m.ID, Title: m.Title, Start: m.Start, End: m.End, Created: m.Created, CreatedBy: m.CreatedBy, Closed: m.Closed, Live: len(live)}
+	v := meetingView{ID: m.ID, Title: m.Title, Start: m.Start, End: m.End, Created: m.Created, CreatedBy: m.CreatedBy, Closed: m.Closed, Record: m.Record, Live: len(live)}
 	if names {
 		v.Participants = live
 	}
@@ -46,11 +47,24 @@ func (s *service) meetingView(m store.Meeting, names bool) meetingView {
 
 type newMeeting struct {
 	Body struct {
-		ID    string     `json:"id,omitempty" maxLength:"64"`
-		Title string     `json:"title" minLength:"1" maxLength:"200"`
-		Start *time.Time `json:"start,omitempty"`
-		End   *time.Time `json:"end,omitempty"`
+		ID     string     `json:"id,omitempty" maxLength:"64"`
+		Title  string     `json:"title" minLength:"1" maxLength:"200"`
+		Start  *time.Time `json:"start,omitempty"`
+		End    *time.Time `json:"end,omitempty"`
+		Record bool       `json:"record,omitempty" doc:"Record it from the first participant to the end"`
+		Tracks string     `json:"tracks,omitempty" enum:"programme,all" doc:"all: every site too, each in a file of its own"`
 	}
+}
+
+// recordSetting returns the setting of a meeting as the store has it.
+func recordSetting(record bool, tracks string) string {
+	switch {
+	case !record:
+		return ""
+	case tracks == "":
+		return "programme"
+	}
+	return tracks
 }
 
 type meetingList struct {
@@ -61,9 +75,11 @@ type meetingList struct {
 type meetingChange struct {
 	ByID
 	Body struct {
-		Title *string    `json:"title,omitempty" minLength:"1" maxLength:"200"`
-		Start *time.Time `json:"start,omitempty"`
-		End   *time.Time `json:"end,omitempty"`
+		Title  *string    `json:"title,omitempty" minLength:"1" maxLength:"200"`
+		Start  *time.Time `json:"start,omitempty"`
+		End    *time.Time `json:"end,omitempty"`
+		Record *bool      `json:"record,omitempty" doc:"Takes effect when the next participant joins"`
+		Tracks string     `json:"tracks,omitempty" enum:"programme,all"`
 	}
 }
 
@@ -103,7 +119,8 @@ func (s *service) meetings(a huma.API) {
 }
 
 func (s *service) createMeeting(ctx context.Context, in *newMeeting) (*body[meetingView], error) {
-	m := store.Meeting{ID: in.Body.ID, Title: in.Body.Title, Start: in.Body.Start, End: in.Body.End, CreatedBy: principal(ctx).ID, Created: time.Now().UTC()}
+	m := store.Meeting{ID: in.Body.ID, Title: in.Body.Title, Start: in.Body.Start, End: in.Body.End, CreatedBy: principal(ctx).ID, Created: time.Now().UTC(),
+		Record: recordSetting(in.Body.Record, in.Body.Tracks)}
 	if m.ID == "" {
 		m.ID = store.NewID()
 	}
@@ -135,6 +152,9 @@ func (s *service) changeMeeting(ctx context.Context, in *meetingChange) (*body[m
 	}
 	if in.Body.End != nil {
 		m.End = in.Body.End
+	}
+	if in.Body.Record != nil {
+		m.Record = recordSetting(*in.Body.Record, in.Body.Tracks)
 	}
 	if m.Start != nil && m.End != nil && m.End.Before(*m.Start) {
 		return nil, problem(errEndBeforeStart)

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,58 +26,117 @@ var (
 )
 
 type recordingView struct {
-	ID       string     `json:"id"`
-	Stream   string     `json:"stream"`
-	Title    string     `json:"title"`
-	State    string     `json:"state" enum:"recording,complete,interrupted,failed"`
-	Started  time.Time  `json:"started"`
-	Ended    *time.Time `json:"ended,omitempty"`
-	Duration float64    `json:"duration" doc:"Seconds of media"`
-	Bytes    int64      `json:"bytes"`
-	Reason   string     `json:"reason,omitempty"`
+	ID       string                 `json:"id"`
+	Stream   string                 `json:"stream"`
+	Title    string                 `json:"title"`
+	Class    string                 `json:"class,omitempty"`
+	Format   string                 `json:"format" enum:"fmp4,ts"`
+	State    string                 `json:"state" enum:"recording,waiting,complete,interrupted,failed,missed"`
+	Started  time.Time              `json:"started"`
+	Ended    *time.Time             `json:"ended,omitempty"`
+	Duration float64                `json:"duration" doc:"Seconds of media"`
+	Bytes    int64                  `json:"bytes"`
+	Code     string                 `json:"code,omitempty" doc:"Stable code of the reason"`
+	Reason   string                 `json:"reason,omitempty" doc:"Why it waits, failed or was interrupted, in the reader's language"`
+	Detail   string                 `json:"detail,omitempty"`
+	Schedule string                 `json:"schedule,omitempty"`
+	Event    string                 `json:"event,omitempty"`
+	Gaps     []store.Gap            `json:"gaps" doc:"Of which there is nothing, on the recording's own time line"`
+	Tracks   []store.RecordingTrack `json:"tracks"`
 }
 
-func recordingViewOf(r store.Recording) recordingView {
-	return recordingView{
-		ID: r.ID, Stream: r.Stream, Title: r.Title, State: string(r.State), Started: r.Started, Ended: r.Ended,
-		Duration: r.Duration.Seconds(), Bytes: r.Bytes, Reason: r.Reason,
+// recordingView returns a recording as it is now. What people may change is the
+// library's, how far it is the recorder's.
+func (s *service) recordingView(r store.Recording, language string) recordingView {
+	if s.Recorder != nil && r.State.Active() {
+		if l, ok := s.Recorder.Live(r.ID); ok {
+			r.State, r.Reason, r.Detail, r.Started = l.State, l.Reason, l.Detail, l.Started
+			r.Duration, r.Bytes, r.Gaps, r.Tracks = l.Duration, l.Bytes, l.Gaps, l.Tracks
+		}
 	}
+	v := recordingView{
+		ID: r.ID, Stream: r.Stream, Title: r.Title, Class: r.Class, Format: r.Format, State: string(r.State), Started: r.Started, Ended: r.Ended,
+		Duration: r.Duration.Seconds(), Bytes: r.Bytes, Code: r.Reason, Detail: r.Detail, Schedule: r.Schedule, Event: r.Event,
+		Gaps: r.Gaps, Tracks: r.Tracks,
+	}
+	if v.Gaps == nil {
+		v.Gaps = []store.Gap{}
+	}
+	if v.Tracks == nil {
+		v.Tracks = []store.RecordingTrack{}
+	}
+	if s.Recorder != nil {
+		en, zh := s.Recorder.Explain(r.Reason)
+		v.Reason = en
+		if apierr.Chinese(language) {
+			v.Reason = zh
+		}
+	}
+	if v.Reason == "" {
+		v.Reason = r.Detail
+	}
+	return v
+}
+
+// recordingID names a recording for a reader of a language.
+type recordingID struct {
+	ByID
+	Language string `header:"Accept-Language"`
 }
 
 type newRecording struct {
-	Body struct {
-		Stream string `json:"stream" minLength:"1" maxLength:"200" doc:"channels/ID or meetings/ID"`
-		Title  string `json:"title,omitempty" maxLength:"200"`
+	Language string `header:"Accept-Language"`
+	Body     struct {
+		Stream    string    `json:"stream" minLength:"1" maxLength:"200" doc:"channels/ID or meetings/ID"`
+		Title     string    `json:"title,omitempty" maxLength:"200"`
+		Class     string    `json:"class,omitempty" enum:"meeting,news,training,agriculture"`
+		Format    string    `json:"format,omitempty" enum:"fmp4,ts" doc:"fmp4: pictures and sounds as they come, in fragmented MP4; ts: the programme's packets as received, of channels that are transport streams"`
+		PreRoll   float64   `json:"preroll_s,omitempty" minimum:"0" maximum:"60" doc:"Seconds from before this request, as far as they are still held"`
+		Until     time.Time `json:"until,omitempty" doc:"When it ends by itself"`
+		Tracks    string    `json:"tracks,omitempty" enum:"programme,all" doc:"all: every site of a meeting too, each in a file of its own"`
+		Transcode bool      `json:"transcode,omitempty" doc:"Record what a browser can play, where the source's codecs are others"`
 	}
 }
 
 type recordingList struct {
 	Page
-	Stream string `query:"stream"`
-	State  string `query:"state" enum:"recording,complete,interrupted,failed"`
+	Stream   string `query:"stream"`
+	State    string `query:"state" enum:"recording,waiting,complete,interrupted,failed,missed,running,done" doc:"running and done stand for recording and complete"`
+	Language string `header:"Accept-Language"`
+}
+
+// state returns the filter's state in the library's words.
+func (l *recordingList) state() store.RecordingState {
+	switch l.State {
+	case "running":
+		return store.RecordingRunning
+	case "done":
+		return store.RecordingComplete
+	}
+	return store.RecordingState(l.State)
 }
 
 func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 	huma.Register(a, op("POST", "/recordings", "start-recording", "Record a channel, or what is on air in a meeting", auth.ManageRecordings, http.StatusCreated), s.startRecording)
 	huma.Register(a, op("GET", "/recordings", "list-recordings", "The library, newest first", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *recordingList) (*list[recordingView], error) {
-		rows, total, err := s.Store.Recordings(ctx, store.RecordingFilter{Stream: in.Stream, State: store.RecordingState(in.State)}, in.store())
+		rows, total, err := s.Store.Recordings(ctx, store.RecordingFilter{Stream: in.Stream, State: in.state()}, in.store())
 		if err != nil {
 			return nil, problem(err)
 		}
 		out := make([]recordingView, len(rows))
 		for i, r := range rows {
-			out[i] = recordingViewOf(r)
+			out[i] = s.recordingView(r, in.Language)
 		}
 		return listOf(out, total), nil
 	})
-	huma.Register(a, op("GET", "/recordings/{id}", "get-recording", "A recording", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *ByID) (*body[recordingView], error) {
+	huma.Register(a, op("GET", "/recordings/{id}", "get-recording", "A recording", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *recordingID) (*body[recordingView], error) {
 		r, err := s.Store.Recording(ctx, in.ID)
 		if err != nil {
 			return nil, found(err)
 		}
-		return &body[recordingView]{recordingViewOf(r)}, nil
+		return &body[recordingView]{s.recordingView(r, in.Language)}, nil
 	})
-	huma.Register(a, op("POST", "/recordings/{id}/stop", "stop-recording", "Stop a recording", auth.ManageRecordings, http.StatusOK), func(ctx context.Context, in *ByID) (*body[recordingView], error) {
+	huma.Register(a, op("POST", "/recordings/{id}/stop", "stop-recording", "Stop a recording", auth.ManageRecordings, http.StatusOK), func(ctx context.Context, in *recordingID) (*body[recordingView], error) {
 		if _, err := s.Store.Recording(ctx, in.ID); err != nil {
 			return nil, found(err)
 		}
@@ -90,15 +147,40 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 		if err != nil {
 			return nil, problem(err)
 		}
-		return &body[recordingView]{recordingViewOf(r)}, s.audit(ctx, "recording.stop", r.ID, r.Title)
+		return &body[recordingView]{s.recordingView(r, in.Language)}, s.audit(ctx, "recording.stop", r.ID, r.Title)
 	})
-	huma.Register(a, op("DELETE", "/recordings/{id}", "delete-recording", "Delete a recording and its file", auth.DeleteRecordings, http.StatusNoContent), s.deleteRecording)
+	huma.Register(a, op("DELETE", "/recordings/{id}", "delete-recording", "Delete a recording and its files", auth.DeleteRecordings, http.StatusNoContent), s.deleteRecording)
 	// Files are served outside the framework: ranges, conditional requests and sendfile are net/http's.
-	file := op("GET", "/recordings/{id}/file", "recording-file", "The file; supports Range", auth.SeeRecordings, http.StatusOK)
-	file.Responses = map[string]*huma.Response{"200": {Description: "The recording", Content: map[string]*huma.MediaType{"video/mp4": {}}}}
-	file.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}}
-	a.OpenAPI().AddOperation(&file)
-	mux.HandleFunc("GET /api/v1/recordings/{id}/file", s.recordingFile)
+	s.serveRecording(a, mux, "/file", "recording-file", "The main media file; supports Range", "video/mp4", s.recordingFile)
+	s.serveRecording(a, mux, "/hls/index.m3u8", "recording-playlist", "An HLS playlist of ranges of the file", "application/vnd.apple.mpegurl", s.recordingPlaylist)
+}
+
+// serveRecording registers what is served outside the framework.
+func (s *service) serveRecording(a huma.API, mux *http.ServeMux, path, id, what, kind string, serve func(http.ResponseWriter, *http.Request, auth.Principal, store.Recording)) {
+	o := op("GET", "/recordings/{id}"+path, id, what, auth.SeeRecordings, http.StatusOK)
+	o.Responses = map[string]*huma.Response{"200": {Description: what, Content: map[string]*huma.MediaType{kind: {}}}}
+	o.Parameters = []*huma.Param{{Name: "id", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}}
+	a.OpenAPI().AddOperation(&o)
+	mux.HandleFunc("GET /api/v1/recordings/{id}"+path, func(w http.ResponseWriter, r *http.Request) {
+		p, err := s.Auth.Authenticate(r)
+		if err == nil && !p.May(auth.SeeRecordings, "") {
+			err = auth.ErrForbidden
+		}
+		if err != nil {
+			apierr.Write(w, r, s.Log, err)
+			return
+		}
+		rec, err := s.Store.Recording(r.Context(), r.PathValue("id"))
+		if err != nil {
+			apierr.Write(w, r, s.Log, errNotFound.Because(err))
+			return
+		}
+		if s.Recorder == nil {
+			apierr.Write(w, r, s.Log, errNoRecorder)
+			return
+		}
+		serve(w, r, p, rec)
+	})
 }
 
 func (s *service) startRecording(ctx context.Context, in *newRecording) (*body[recordingView], error) {
@@ -140,11 +222,15 @@ func (s *service) startRecording(ctx context.Context, in *newRecording) (*body[r
 			return nil, problem(err)
 		}
 	}
-	r, err := s.Recorder.Start(ctx, name, title)
+	r, err := s.Recorder.Start(ctx, RecordingRequest{
+		Stream: name, Title: title, Class: in.Body.Class, Format: in.Body.Format, Until: in.Body.Until,
+		PreRoll:   time.Duration(in.Body.PreRoll * float64(time.Second)),
+		AllTracks: in.Body.Tracks == "all", Transcode: in.Body.Transcode,
+	})
 	if err != nil {
 		return nil, problem(err)
 	}
-	return &body[recordingView]{recordingViewOf(r)}, s.audit(ctx, "recording.start", r.ID, r.Stream+" "+r.Title)
+	return &body[recordingView]{s.recordingView(r, in.Language)}, s.audit(ctx, "recording.start", r.ID, r.Stream+" "+r.Title)
 }
 
 func (s *service) deleteRecording(ctx context.Context, in *ByID) (*struct{}, error) {
@@ -152,12 +238,12 @@ func (s *service) deleteRecording(ctx context.Context, in *ByID) (*struct{}, err
 	if err != nil {
 		return nil, found(err)
 	}
-	if r.State == store.RecordingRunning {
+	if r.State.Active() {
 		return nil, problem(errRecordingRuns)
 	}
-	if r.File != "" && s.Recorder != nil {
-		if err := os.Remove(s.Recorder.Path(r)); err != nil && !os.IsNotExist(err) {
-			return nil, problem(fmt.Errorf("delete recording %s: %w", r.ID, err))
+	if s.Recorder != nil {
+		if err := s.Recorder.Remove(r); err != nil {
+			return nil, problem(err)
 		}
 	}
 	if err := s.Store.DeleteRecording(ctx, r.ID); err != nil {
@@ -166,34 +252,21 @@ func (s *service) deleteRecording(ctx context.Context, in *ByID) (*struct{}, err
 	return nil, s.audit(ctx, "recording.delete", r.ID, r.Title)
 }
 
-func (s *service) recordingFile(w http.ResponseWriter, r *http.Request) {
-	p, err := s.Auth.Authenticate(r)
-	if err == nil && !p.May(auth.SeeRecordings, "") {
-		err = auth.ErrForbidden
-	}
-	if err != nil {
-		apierr.Write(w, r, s.Log, err)
-		return
-	}
-	rec, err := s.Store.Recording(r.Context(), r.PathValue("id"))
-	if err != nil {
-		apierr.Write(w, r, s.Log, errNotFound.Because(err))
-		return
-	}
-	if s.Recorder == nil {
-		apierr.Write(w, r, s.Log, errNoRecorder)
-		return
-	}
-	f, err := os.Open(s.Recorder.Path(rec))
+func (s *service) recordingFile(w http.ResponseWriter, r *http.Request, p auth.Principal, rec store.Recording) {
+	f, err := s.Recorder.Open(rec, "")
 	if err != nil {
 		apierr.Write(w, r, s.Log, errFileGone.Because(err))
 		return
 	}
 	defer f.Close()
-	w.Header().Set("Content-Type", "video/mp4")
+	kind, ext := "video/mp4", ".mp4"
+	if rec.Format == "ts" {
+		kind, ext = "video/mp2t", ".ts"
+	}
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "private, no-cache")
 	if r.URL.Query().Has("download") {
-		name := rec.Title + " " + rec.Started.Format("2006-01-02 1504") + ".mp4"
+		name := rec.Title + " " + rec.Started.Format("2006-01-02 1504") + ext
 		w.Header().Set("Content-Disposition", "attachment; filename*=UTF-8''"+url.PathEscape(name))
 		if err := s.Auth.Audit(r.Context(), p, "recording.download", rec.ID, "ok", rec.Title); err != nil {
 			apierr.Write(w, r, s.Log, err)
@@ -201,8 +274,21 @@ func (s *service) recordingFile(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	modified := time.Time{} // of a running recording the length changes all the time
-	if rec.State != store.RecordingRunning && rec.Ended != nil {
+	if !rec.State.Active() && rec.Ended != nil {
 		modified = *rec.Ended
 	}
-	http.ServeContent(w, r, rec.ID+".mp4", modified, f)
+	http.ServeContent(w, r, rec.ID+ext, modified, f)
+}
+
+// recordingPlaylist answers with ranges of the file, which is the sibling ../file.
+func (s *service) recordingPlaylist(w http.ResponseWriter, r *http.Request, _ auth.Principal, rec store.Recording) {
+	b, err := s.Recorder.Playlist(rec, "../file")
+	if err != nil {
+		apierr.Write(w, r, s.Log, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
+	w.Header().Set("Cache-Control", "private, no-cache")
+	// The connection may be gone; there is nobody left to tell.
+	_, _ = w.Write(b)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"golang.org/x/text/language"
 )
@@ -28,6 +29,7 @@ type Error struct {
 type Field struct {
 	Location string `json:"location"` // "body.title"
 	Message  string `json:"message"`
+	ZH       string `json:"-"` // Message in Chinese, where there is one
 }
 
 // New returns an error with a status, a stable code and its sentence in English and Chinese.
@@ -111,9 +113,15 @@ type Problem struct {
 
 // Problem returns the body for a reader's language.
 func (e *Error) Problem(acceptLanguage string) Problem {
+	fields := slices.Clone(e.fields)
+	for i, f := range fields {
+		if f.ZH != "" && Chinese(acceptLanguage) {
+			fields[i].Message = f.ZH
+		}
+	}
 	return Problem{
 		Type: "about:blank", Title: http.StatusText(e.Status), Status: e.Status,
-		Detail: e.Message(acceptLanguage), Code: e.Code, Errors: e.fields,
+		Detail: e.Message(acceptLanguage), Code: e.Code, Errors: fields,
 	}
 }
 

@@ -2,8 +2,11 @@ package mpegts
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/asticode/go-astits"
 
 	"tongxiang/internal/media"
 )
@@ -109,5 +112,21 @@ func BenchmarkDemux(b *testing.B) {
 		if frames < (7*25*2-7*2)*b.N {
 			b.Fatalf("%d frames", frames)
 		}
+	})
+	b.Run("go-astits", func(b *testing.B) { // PES packets and tables, no access units
+		b.ReportAllocs()
+		for b.Loop() {
+			d := astits.NewDemuxer(b.Context(), bytes.NewReader(data), astits.DemuxerOptPacketSize(PacketSize))
+			for {
+				_, err := d.NextData()
+				if errors.Is(err, astits.ErrNoMorePackets) {
+					break
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		perPacket(b)
 	})
 }

@@ -15,36 +15,40 @@ type Demuxer struct {
 	order    []*Service // as they appeared
 	names    map[uint16]description
 	pat      patState
+	sdt      [256]uint32 // CRC of the SDT sections in force, by number
 	stats    Stats
 	arrival  int64
-	onPacket func([]byte) // bound once: a method value per call would allocate
-	monitor  *monitor     // TR 101 290
+	underWay int               // bytes taken for access units that are not complete
+	onRun    func([]byte, int) // bound once: a method value per call would allocate
+	monitor  *monitor          // TR 101 290
+	tap      func([]byte)      // see Tap
 }
 
 // pid is what is known of one PID.
 type pid struct {
-	id        uint16
+	// What every packet needs stands in one cache line.
 	packets   uint64
+	print     uint64    // of the last packet with payload, to know a duplicate
+	sections  *sections // set for PSI and SI
+	pes       *pes      // set while the stream is parsed into frames
+	id        uint16
 	counter   byte // continuity counter of the last packet with payload
 	seen      bool
 	repeated  bool // the last packet was a duplicate: a third one is an error
 	slipped   bool // the counter advanced without payload: something is missing before the next
-	print     [2]uint64
 	scrambled bool // packets came scrambled
 	clear     bool // packets came in the clear
 	ciphered  bool // the newest packet with payload came scrambled
 
-	sections *sections // set for PSI and SI
-	stream   *Stream   // set for elementary streams
-	pes      *pes      // set while the stream is parsed into frames
-	pmtOf    int       // how many services have their PMT here
-	watch              // what the monitor keeps
+	stream *Stream // set for elementary streams
+	pmtOf  int     // how many services have their PMT here
+	watch          // what the monitor keeps
 }
 
 // NewDemuxer returns a demuxer that calls h.
 func NewDemuxer(h Handler) *Demuxer {
 	d := &Demuxer{h: h, services: make(map[uint16]*Service), names: make(map[uint16]description)}
-	d.onPacket = d.packet
+	d.onRun = d.run
 	d.monitor = newMonitor(d)
 	for _, id := range [...]uint16{pidPAT, pidCAT, pidNIT, pidSDT, pidEIT, pidTDT} {
 		d.listen(id)
@@ -57,7 +61,7 @@ func NewDemuxer(h Handler) *Demuxer {
 func (d *Demuxer) Feed(b []byte, arrival int64) {
 	d.arrival = arrival
 	d.stats.Bytes += uint64(len(b))
-	d.split.write(b, d.onPacket)
+	d.split.write(b, d.onRun)
 }
 
 // Write is Feed for an io.Copy, without time of arrival. It never fails.
@@ -69,7 +73,7 @@ func (d *Demuxer) Write(b []byte) (int, error) {
 // Flush ends the input: access units under way are handed over as they are. The
 // demuxer can be fed again, as after a gap.
 func (d *Demuxer) Flush() {
-	d.split.flush(d.onPacket)
+	d.split.flush(d.onRun)
 	d.Discontinuity()
 	for _, p := range d.pid {
 		if p == nil {
@@ -138,10 +142,22 @@ func (d *Demuxer) listen(id uint16) *pid {
 	return p
 }
 
+// run takes packets that stand stride bytes apart.
+func (d *Demuxer) run(b []byte, stride int) {
+	for len(b) > stride {
+		d.packet(b[:PacketSize:PacketSize])
+		b = b[stride:]
+	}
+	d.packet(b[:PacketSize:PacketSize])
+}
+
 // packet is the packet path. p is 188 bytes with a right sync byte.
 func (d *Demuxer) packet(p []byte) {
 	p = p[:PacketSize:PacketSize]
 	d.stats.Packets++
+	if d.tap != nil {
+		d.tap(p)
+	}
 	id := uint16(p[1]&0x1F)<<8 | uint16(p[2])
 	if p[1]&0x80 != 0 { // transport_error_indicator: nothing in it can be believed
 		d.stats.TransportErrors++
@@ -165,7 +181,7 @@ func (d *Demuxer) packet(p []byte) {
 	if p[3]&0x20 != 0 {
 		n := int(p[4])
 		if n > PacketSize-5 {
-			d.stats.BadSections++
+			d.stats.BadAdaptation++
 			return
 		}
 		start = 5 + n
@@ -182,9 +198,18 @@ func (d *Demuxer) packet(p []byte) {
 		}
 		return
 	}
-	gap, duplicate := d.continuity(st, p, discontinuity)
-	if duplicate {
-		return
+	cc, print := p[3]&0x0F, le64(p[8:])^le64(p[96:])^le64(p[180:])
+	gap, lost := false, 0
+	if st.seen && cc == (st.counter+1)&0x0F && !st.repeated && !st.slipped {
+		st.counter, st.print = cc, print
+	} else {
+		if !discontinuity {
+			lost = int(cc-st.counter-1) & 0x0F
+		}
+		duplicate := false
+		if gap, duplicate = d.continuity(st, cc, print, discontinuity); duplicate {
+			return
+		}
 	}
 	payload := p[start:]
 	if p[3]&0xC0 != 0 {
@@ -205,18 +230,16 @@ func (d *Demuxer) packet(p []byte) {
 		}
 	case st.pes != nil:
 		if gap {
-			st.pes.gap()
+			st.pes.gap(lost)
 		}
 		st.pes.packet(payload, unitStart)
 	}
 }
 
 // continuity judges the continuity counter of a packet with payload. A repetition
-// counts as one only when its bytes are the same too; sixteen lost packets have
-// the same counter and another content.
-func (d *Demuxer) continuity(st *pid, p []byte, discontinuity bool) (gap, duplicate bool) {
-	cc := p[3] & 0x0F
-	print := [2]uint64{le64(p[96:]), le64(p[180:])}
+// counts as one only when its bytes are the same too, of which print is some; sixteen
+// lost packets have the same counter and another content.
+func (d *Demuxer) continuity(st *pid, cc byte, print uint64, discontinuity bool) (gap, duplicate bool) {
 	last, seen := st.counter, st.seen
 	same := st.print == print
 	st.counter, st.seen, st.print = cc, true, print
@@ -252,12 +275,6 @@ func (d *Demuxer) slip(st *pid, cc byte, discontinuity bool) {
 		d.stats.Continuity++
 		st.errors.ContinuityCountError++
 	}
-}
-
-func le64(b []byte) uint64 {
-	_ = b[7]
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
 // clock reads a program_clock_reference (ISO/IEC 13818-1 2.4.3.5).
@@ -311,6 +328,21 @@ func (d *Demuxer) format(s *Stream, f media.Format) {
 	if d.h.Format != nil {
 		d.h.Format(s)
 	}
+}
+
+// maxUnderWay bounds what the access units under way of all streams together may
+// take: twenty times what seven programmes of high definition do.
+const maxUnderWay = 128 << 20
+
+// take asks for room for access units under way. It reports false, and counts, when
+// there is none: a stream whose pictures never end would have all memory.
+func (d *Demuxer) take(n int) bool {
+	if n > 0 && d.underWay+n > maxUnderWay {
+		d.stats.BadUnits++
+		return false
+	}
+	d.underWay += n
+	return true
 }
 
 // frame hands an access unit over.

@@ -416,3 +416,29 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for 301 packets", n)
 	}
 }
+
+// TestAllocationsFollowAccessUnitsNotPackets: a picture ten times as long allocates
+// what a short one does, and the slabs that its bytes fill.
+func TestAllocationsFollowAccessUnitsNotPackets(t *testing.T) {
+	allocations := func(size int) float64 {
+		h := NewDemuxer(Handler{Frame: func(*Stream, *media.Frame, Times) {}})
+		b := newBuilder()
+		b.nulls()
+		b.programme()
+		h.Feed(b.out.Bytes(), 1)
+		b.out.Reset()
+		b.pes(testVideo, 0xE0, 3600, 3600, 0, annex(aud, testSPS, testPPS, idr(1, size)))
+		data := b.out.Bytes()
+		for range 40 { // let buffers and slabs grow; its counters begin anew each time
+			h.Feed(data, 1)
+		}
+		return testing.AllocsPerRun(100, func() { h.Feed(data, 1) })
+	}
+	short, long := allocations(10_000), allocations(100_000)
+	if long-short > 100_000.0/slab+1 {
+		t.Errorf("%v allocations for a picture of 55 packets, %v for one of 545", short, long)
+	}
+	if short > 12 {
+		t.Errorf("%v allocations for one picture", short)
+	}
+}

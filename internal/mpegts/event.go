@@ -48,6 +48,9 @@ func (e *Event) End() time.Time {
 	return e.Start.Add(e.Duration)
 }
 
+// size returns the bytes of an event's texts.
+func (e *Event) size() int { return len(e.Title) + len(e.Summary) + len(e.Text) }
+
 // Section numbers of the two events of a present/following table.
 const (
 	presentSection   = 0

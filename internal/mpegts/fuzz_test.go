@@ -66,7 +66,7 @@ func FuzzDemuxer(f *testing.F) {
 
 // FuzzElementaryStream feeds every parser past the packets.
 func FuzzElementaryStream(f *testing.F) {
-	types := []byte{0x1B, 0x24, 0x02, 0x0F, 0x11, 0x03, 0x81}
+	types := []byte{0x1B, 0x24, 0x02, 0x0F, 0x11, 0x03, 0x81, 0x87, 0x06}
 	for i := range types {
 		f.Add(byte(i), annex(aud, testSPS, testPPS, idr(1, 60)), uint16(7))
 		f.Add(byte(i), slices.Concat(mp2Frame(1), mp2Frame(2)), uint16(50))
@@ -76,7 +76,7 @@ func FuzzElementaryStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which byte, b []byte, chunk uint16) {
 		d := NewDemuxer(Handler{})
 		st := &Stream{PID: 0x101, Type: types[int(which)%len(types)], pid: &pid{}}
-		i := identify(st.Type, nil, false)
+		i := identify(st.Type, []byte{5, 4, 'O', 'p', 'u', 's', 0x7F, 2, 0x80, 2}, false)
 		st.Codec, st.Format = i.codec, initialFormat(i)
 		p := d.newParser(st)
 		for k := 0; len(b) > 0; k++ {
@@ -87,7 +87,7 @@ func FuzzElementaryStream(f *testing.F) {
 			case 0:
 				p.end()
 			case 1:
-				p.gap()
+				p.gap(1)
 			}
 			b = b[n:]
 		}

@@ -6,6 +6,8 @@ const (
 	// maxGuide bounds the events that a guide knows: a week of 500 services is
 	// 150,000.
 	maxGuide = 1 << 18
+	// maxGuideText bounds the bytes of their texts: 500 services say 50 MB in a week.
+	maxGuideText = 64 << 20
 	// maxGuideSections bounds the sections whose content it remembers.
 	maxGuideSections = 1 << 16
 )
@@ -37,6 +39,7 @@ type Guide struct {
 	sections  map[sectionKey]uint32 // CRC of what was read last
 	events    map[EventKey]Event
 	now       map[serviceKey]*NowNext
+	text      int // bytes of the texts of all events
 	dropped   uint64
 }
 
@@ -95,18 +98,22 @@ func (g *Guide) eit(h header) {
 	g.sections[key] = h.crc
 	var first *Event
 	parseEvents(h, g.languages, func(e Event) {
-		if first == nil {
-			first = &e
-		}
 		was, known := g.events[e.Key]
+		more := e.size() - was.size()
 		switch {
 		case known && was == e:
-			return
-		case !known && len(g.events) >= maxGuide:
+		case !known && len(g.events) >= maxGuide, g.text+more > maxGuideText:
 			g.dropped++
 			return
 		}
+		if first == nil {
+			first = &e
+		}
+		if known && was == e {
+			return
+		}
 		g.events[e.Key] = e
+		g.text += more
 		if g.h.Event != nil {
 			g.h.Event(e)
 		}
@@ -144,6 +151,7 @@ func (g *Guide) Forget(before time.Time) {
 	for k, e := range g.events {
 		if end := e.End(); !end.IsZero() && end.Before(before) {
 			delete(g.events, k)
+			g.text -= e.size()
 		}
 	}
 	clear(g.sections)

@@ -54,15 +54,10 @@ func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
 	}
 	intra := kind == 1
 	f := &media.Frame{Sync: intra, IDR: intra && closed}
-	n := len(data)
-	if intra && !hasSequence {
-		n += len(s.sequence)
+	if intra && !hasSequence { // one can start here, with what came before
+		data = append(append(make([]byte, 0, len(s.sequence)+len(data)), s.sequence...), data...)
 	}
-	unit := make([]byte, 0, n)
-	if intra && !hasSequence {
-		unit = append(unit, s.sequence...)
-	}
-	f.Units = [][]byte{append(unit, data...)}
+	f.Units = [][]byte{data}
 	pic := &picture{frame: f, group: s.count}
 	if structure == 1 || structure == 2 {
 		pic.field = structure

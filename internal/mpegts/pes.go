@@ -11,12 +11,15 @@ type parser interface {
 	mark(stamp)
 	// write takes bytes; it must not keep b.
 	write(b []byte)
-	// gap says that bytes are missing here.
-	gap()
+	// gap says that bytes are missing here: those of lost packets, modulo 16; 0 when
+	// that is not known.
+	gap(lost int)
 	// end says that the PES packet is complete, so what is whole can go.
 	end()
 	// flush hands over what is there and forgets the rest.
 	flush()
+	// close gives back the room that was taken; nothing else is called any more.
+	close()
 }
 
 // pes reads the PES packets of one PID (ISO/IEC 13818-1 2.4.3.6) and passes their
@@ -30,6 +33,7 @@ type pes struct {
 	reading bool   // the header is not complete yet
 	inside  bool   // payload follows
 	left    int    // payload bytes still to come; -1: until the next packet starts
+	whole   bool   // the packet of a known length is complete: another begins next
 	due     int    // of pictures, with [Handler.Whole]: payload bytes still to come, 0 when not told
 }
 
@@ -73,7 +77,7 @@ func (p *pes) packet(b []byte, start bool) {
 		if p.inside {
 			p.parse.end()
 		}
-		p.header, p.reading, p.inside = p.header[:0], true, false
+		p.header, p.reading, p.inside, p.whole = p.header[:0], true, false, false
 	}
 	if p.reading {
 		b = p.begin(b)
@@ -94,7 +98,7 @@ func (p *pes) packet(b []byte, start bool) {
 	p.parse.write(b[:n])
 	if p.left -= n; p.left == 0 {
 		p.parse.end()
-		p.inside = false
+		p.inside, p.whole = false, true
 	}
 }
 
@@ -202,16 +206,18 @@ func pesTime(b []byte) int64 {
 	return int64(b[0]&0x0E)<<29 | int64(b[1])<<22 | int64(b[2]&0xFE)<<14 | int64(b[3])<<7 | int64(b[4])>>1
 }
 
-func (p *pes) gap() {
+func (p *pes) gap(lost int) {
 	if p.reading && len(p.header) > 0 {
 		p.reject()
 	}
-	p.parse.gap()
-	// How much of a bounded packet is missing is not known: it lasts until the next begins.
+	p.parse.gap(lost)
+	// How much of a bounded packet is missing is not known: it lasts until the next
+	// begins. Behind a complete one, what is missing is the next one's header.
 	p.left = -1
+	p.inside, p.whole = p.inside || p.whole, false
 }
 
 func (p *pes) flush() {
 	p.parse.flush()
-	p.inside, p.reading = false, false
+	p.inside, p.reading, p.whole = false, false, false
 }

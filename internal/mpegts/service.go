@@ -18,9 +18,11 @@ type Service struct {
 	Known   bool
 	Streams []*Stream // in the order of the PMT
 
-	crc  uint32 // of the PMT section in force
-	sdtC bool   // the SDT says CA
-	pmtC bool   // the PMT says CA
+	crc     uint32 // of the PMT section in force
+	version byte   // likewise
+	pmt     []byte // its body
+	sdtC    bool   // the SDT says CA
+	pmtC    bool   // the PMT says CA
 }
 
 // Scrambled reports whether the service's pictures or sounds come scrambled; when
@@ -111,6 +113,7 @@ type Stats struct {
 	TransportErrors uint64 // packets that the demodulator marked
 	Continuity      uint64 // jumps of the continuity counter
 	CRCErrors       uint64 // sections
+	BadAdaptation   uint64 // adaptation fields longer than their packet
 	BadSections     uint64 // sections that contradict themselves
 	BadPES          uint64 // PES headers that are none
 	BadUnits        uint64 // pieces of an elementary stream that are not what their type says

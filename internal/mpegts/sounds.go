@@ -31,10 +31,10 @@ type sounds struct {
 	stream *Stream
 	syntax soundSyntax
 
-	buf     []byte
-	marks   []mark
-	lost    bool // not in step: a header is believed only when another follows
-	corrupt bool // the next frame follows missing bytes
+	buf   []byte
+	marks []mark
+	lost  bool // not in step: a header is believed only when another follows
+	hole  bool // bytes are missing before the group: the time behind it tells its own
 
 	group   []soundFrame // complete frames of the PES packet under way, in buf from start on
 	start   int
@@ -64,6 +64,7 @@ func (s *sounds) mark(t stamp) {
 func (s *sounds) write(b []byte) {
 	if len(s.buf)+len(b) > maxSound {
 		s.run(false)
+		s.hole = false
 		s.release()
 		if len(s.buf)+len(b) > maxSound {
 			s.d.stats.BadUnits++
@@ -71,14 +72,35 @@ func (s *sounds) write(b []byte) {
 			s.lost = true
 		}
 	}
+	if need := len(s.buf) + len(b); need > cap(s.buf) {
+		size := min(2*need, maxSound)
+		if !s.d.take(size - cap(s.buf)) {
+			return
+		}
+		s.buf = append(make([]byte, 0, size), s.buf...)
+	}
 	s.buf = append(s.buf, b...)
 }
 
-func (s *sounds) gap() {
+func (s *sounds) close() {
+	s.d.take(-cap(s.buf))
+	s.buf = nil
+}
+
+func (s *sounds) gap(int) {
 	s.run(true)
+	if len(s.marks) > 0 && s.marks[0].off <= s.next { // of the frame in which this hole is
+		s.backdate(s.marks[0].pts)
+	}
+	s.hole = false // a second one: what is between them has no better time
 	s.release()
 	s.drop(len(s.buf))
-	s.lost, s.corrupt = true, true
+	if n := len(s.marks); n > 0 { // the frame whose time that was is lost
+		t := s.marks[n-1].pts
+		s.times, s.timed, s.samples = Times{PTS: t, DTS: t}, true, 0
+		s.marks = s.marks[:0]
+	}
+	s.lost, s.hole = true, true
 }
 
 func (s *sounds) end() {
@@ -87,6 +109,7 @@ func (s *sounds) end() {
 }
 
 func (s *sounds) flush() {
+	s.hole = false
 	s.end()
 	s.drop(len(s.buf))
 	s.marks, s.lost, s.timed = s.marks[:0], true, false
@@ -132,7 +155,10 @@ func (s *sounds) resync() {
 		s.d.stats.BadUnits++
 		s.lost = true
 	}
-	s.release()
+	if len(s.group) > 0 {
+		s.hole = false // what follows does not join on to the group
+		s.release()
+	}
 	s.next++
 	// Keep the buffer short while searching.
 	if s.next >= 4096 {
@@ -147,8 +173,9 @@ func (s *sounds) take(f soundFrame) {
 		n++
 	}
 	if n > 0 {
-		s.release()
 		t := s.marks[n-1].pts
+		s.backdate(t)
+		s.release()
 		s.marks = append(s.marks[:0], s.marks[n:]...)
 		s.times, s.timed, s.samples = Times{PTS: t, DTS: t}, true, 0
 	}
@@ -158,13 +185,32 @@ func (s *sounds) take(f soundFrame) {
 	s.group = append(s.group, f)
 	s.next += f.size
 	if len(s.group) >= maxSoundGroup {
+		s.hole = false
 		s.release()
 	}
 }
 
-// release hands the group over.
+// backdate gives the frames behind a hole the times that end where t, which is that
+// of the frame after them, begins.
+func (s *sounds) backdate(t int64) {
+	if !s.hole {
+		return
+	}
+	s.hole = false
+	if len(s.group) == 0 || s.group[0].format.Rate == 0 {
+		return
+	}
+	n := int64(0)
+	for _, f := range s.group {
+		n += int64(f.samples)
+	}
+	t = (t - n*Ticks/int64(s.group[0].format.Rate)) & (wrap - 1)
+	s.times, s.timed, s.samples, s.counted = Times{PTS: t, DTS: t}, true, 0, true
+}
+
+// release hands the group over. One behind a hole waits for its time.
 func (s *sounds) release() {
-	if len(s.group) == 0 {
+	if len(s.group) == 0 || s.hole {
 		return
 	}
 	first := s.group[0]
@@ -193,11 +239,9 @@ func (s *sounds) release() {
 	}
 	s.samples += samples
 	s.group = s.group[:0]
-	corrupt := s.corrupt
-	s.corrupt = false
 	s.drop(s.next)
 	if !s.timed {
 		return // the stream was entered in mid-packet: no time to give it
 	}
-	s.d.frame(s.stream, &media.Frame{Units: units, Sync: true, Corrupt: corrupt}, t, len(units))
+	s.d.frame(s.stream, &media.Frame{Units: units, Sync: true}, t, len(units))
 }

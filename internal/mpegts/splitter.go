@@ -23,8 +23,9 @@ type splitter struct {
 	skipped    uint64 // bytes that belonged to no packet
 }
 
-// write passes every whole packet in b to emit, which must not keep it.
-func (s *splitter) write(b []byte, emit func([]byte)) {
+// write passes the whole packets in b to emit, in runs: each begins with a packet
+// and has one every stride bytes. emit must not keep them.
+func (s *splitter) write(b []byte, emit func(run []byte, stride int)) {
 	if len(s.carry) > 0 {
 		s.carry = append(s.carry, b...)
 		b = s.carry
@@ -35,14 +36,14 @@ func (s *splitter) write(b []byte, emit func([]byte)) {
 }
 
 // flush ends the input: what is left is believed with fewer sync bytes.
-func (s *splitter) flush(emit func([]byte)) {
+func (s *splitter) flush(emit func(run []byte, stride int)) {
 	s.run(s.carry, true, emit)
 	s.carry = s.carry[:0]
 	s.stride, s.skip, s.bad = 0, 0, 0
 }
 
 // run emits packets and returns how many bytes of b are done with.
-func (s *splitter) run(b []byte, final bool, emit func([]byte)) int {
+func (s *splitter) run(b []byte, final bool, emit func(run []byte, stride int)) int {
 	pos := 0
 	for {
 		if s.skip > 0 {
@@ -65,14 +66,13 @@ func (s *splitter) run(b []byte, final bool, emit func([]byte)) int {
 			}
 			s.stride, s.bad = stride, 0
 		}
-		for len(b)-pos >= PacketSize {
-			p := b[pos : pos+PacketSize : pos+PacketSize]
-			if p[0] != syncByte {
-				break
-			}
-			s.bad = 0
-			emit(p)
+		from := pos
+		for len(b)-pos >= PacketSize && b[pos] == syncByte {
 			pos += s.stride
+		}
+		if pos > from {
+			s.bad = 0
+			emit(b[from:min(pos, len(b))], s.stride)
 			if pos > len(b) {
 				s.skip = pos - len(b)
 				return len(b)

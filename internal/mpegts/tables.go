@@ -107,6 +107,7 @@ func (d *Demuxer) unuse(st *Stream) {
 func (d *Demuxer) release(p *pid) {
 	if p.pes != nil {
 		p.pes.flush()
+		p.pes.parse.close()
 	}
 	p.stream, p.pes = nil, nil
 }
@@ -125,6 +126,7 @@ func (d *Demuxer) readPMT(p *pid, h header) {
 	old := s.Streams
 	s.Streams = nil
 	s.crc, s.PCRPID, s.Known = h.crc, pcr, true
+	s.version, s.pmt = h.version, bytes.Clone(h.body)
 	s.pmtC = info.has(descCA)
 	hdmv := info.registration() == "HDMV"
 	for _, e := range entries {
@@ -186,6 +188,7 @@ func (d *Demuxer) selectStreams(s *Service) {
 		case want && st.pid.pes == nil:
 			st.pid.pes = d.newPES(st)
 		case !want && st.pid.pes != nil && !d.wantedElsewhere(s, st):
+			st.pid.pes.parse.close()
 			st.pid.pes = nil
 		}
 	}
@@ -202,9 +205,10 @@ func (d *Demuxer) wantedElsewhere(not *Service, st *Stream) bool {
 
 // readSDT takes the names of services, whether or not the PAT knows them yet.
 func (d *Demuxer) readSDT(h header) {
-	if !h.current {
+	if !h.current || d.sdt[h.number] == h.crc {
 		return
 	}
+	d.sdt[h.number] = h.crc
 	parseSDT(h.body, func(id uint16, desc description) {
 		if old, ok := d.names[id]; ok && old == desc || !ok && len(d.names) >= maxDescriptions {
 			return

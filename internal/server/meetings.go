@@ -73,7 +73,11 @@ func (s *Server) appendEvents(ctx context.Context, id string, events []signaling
 	for i, e := range events {
 		rows[i] = store.MeetingEvent{Meeting: id, Seq: e.Seq, At: e.At, Kind: e.Kind, Data: e.Data}
 	}
-	return s.store.AppendMeetingEvents(ctx, id, rows)
+	if err := s.store.AppendMeetingEvents(ctx, id, rows); err != nil {
+		return err
+	}
+	s.meetingEvents(id, events)
+	return nil
 }
 
 func (s *Server) loadEvents(ctx context.Context, id string) ([]signaling.Record, error) {
@@ -95,6 +99,7 @@ func (s *Server) meetingEnded(ctx context.Context, id string) error {
 		return err
 	}
 	s.rooms.end(id)
+	s.later(func(ctx context.Context) { s.stopMeeting(ctx, id) })
 	now := time.Now().UTC()
 	m.Closed = &now
 	return s.store.UpdateMeeting(ctx, m)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -24,6 +25,7 @@ func (s *Server) metrics() http.Handler {
 		&collector{hub: s.hub, channels: s.channels, recorder: s.recorder, changer: s.changer, engine: s.engine},
 		&outputCollector{s.outputs, s.tsHTTP},
 		guideCollector{s.epg},
+		scheduleCollector{s.scheduler},
 		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
 		&qualityCollector{s.channels, s.quality},
 		hlsCollector{s.hls},
@@ -58,6 +60,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		clock    = desc("channel_clock_offset_seconds", "This server's clock minus the broadcaster's.", "channel")
 		starts   = desc("channel_starts_total", "How often a channel's source was started.", "channel")
 		running  = desc("recordings_running", "Recordings being made now.")
+		waiting  = desc("recordings_waiting", "Of these, those that cannot be written now.")
+		queued   = desc("recorded_bytes_waiting", "Bytes that wait for disks.")
 		written  = desc("recorded_bytes_total", "What recordings wrote to disk.")
 		failed   = desc("recordings_failed_total", "Recordings that ended by an error.")
 		slow     = desc("recorded_fragments_lost_total", "Fragments lost because the disk was too slow.")
@@ -86,6 +90,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			label := string(t.Label())
 			if rid := t.Info().RID; rid != "" {
 				label += "/" + rid
+			} else if t.Layer() > 0 { // one sound in two codings has one label
+				label += "/" + strconv.Itoa(t.Layer())
 			}
 			stats := t.Stats()
 			counter(items, float64(stats.Items), st.Name.String(), label)
@@ -111,6 +117,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	rec := c.recorder.Stats()
 	gauge(running, float64(rec.Running))
+	gauge(waiting, float64(rec.Waiting))
+	gauge(queued, float64(rec.Queued))
 	counter(written, float64(rec.Bytes))
 	counter(failed, float64(rec.Failures))
 	counter(slow, float64(rec.Slow))

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,7 @@ import (
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
+	"tongxiang/recorder/scheduler"
 	"tongxiang/sfu"
 	"tongxiang/signaling"
 	"tongxiang/web"
@@ -62,8 +64,11 @@ type Server struct {
 	rtsp     *rtsp.Server
 	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
-	changer  *transcode.Service
-	quality  *quality.Service
+
+	scheduler *scheduler.Scheduler
+	room      *room
+	changer   *transcode.Service
+	quality   *quality.Service
 
 	outputs     *ts.Outputs
 	outputTable *outputTable
@@ -78,13 +83,15 @@ type Server struct {
 	http    *listener
 	https   *listener
 
+	background sync.WaitGroup // see later
+
 	// First tells the first administrator's name and password when this start
 	// made the account; both are empty otherwise. Set once in New.
 	First struct{ Name, Password string }
 }
 
-// storeFile is the database below the data folder.
-const storeFile = "tongxiang.db"
+// StoreFile is the database below the data folder.
+const StoreFile = "tongxiang.db"
 
 // New builds the parts. The data folder is locked from here until Close; when
 // another server has it, the error is [store.ErrInUse].
@@ -101,7 +108,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if s.lock, err = store.LockDir(cfg.Data); err != nil {
 		return s, err
 	}
-	if s.store, err = store.Open(ctx, filepath.Join(cfg.Data, storeFile), log.With("part", "store")); err != nil {
+	if s.store, err = store.Open(ctx, filepath.Join(cfg.Data, StoreFile), log.With("part", "store")); err != nil {
 		return s, err
 	}
 	clock := media.NewClock()
@@ -139,6 +146,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildRecorder(ctx); err != nil {
 		return s, err
 	}
+	s.buildScheduler(ctx)
 	if err := s.buildOutputs(ctx); err != nil {
 		return s, err
 	}
@@ -175,17 +183,6 @@ func (s *Server) buildAuth(ctx context.Context) error {
 	return nil
 }
 
-// buildRecorder opens the library's folder and mends what the last run left open.
-func (s *Server) buildRecorder(ctx context.Context) (err error) {
-	s.recorder, err = recorder.New(recorder.Config{
-		Dir: s.cfg.RecordingsDir(), Resolve: s.changer.ResolveFor(transcode.HLS),
-	}, s.hub, s.store, s.log.With("part", "recorder"))
-	if err != nil {
-		return err
-	}
-	return s.recorder.Recover(ctx)
-}
-
 func (s *Server) buildHandler() error {
 	pages, err := web.Handler()
 	if err != nil {
@@ -194,7 +191,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: s.recorder, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Schedules: schedules{s.scheduler}, Outputs: s.outputTable, Features: s.features,
 		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
@@ -294,8 +291,12 @@ func (s *Server) Close() error {
 		s.signaling.Close()
 	}
 	var errs []error
+	if s.scheduler != nil { // what it records is continued by the next start
+		s.scheduler.Close()
+	}
 	if s.recorder != nil { // first of the outputs: what people said last is still in the hub
 		errs = append(errs, s.recorder.Close())
+		s.awaitLater()
 	}
 	if s.engine != nil {
 		s.rooms.close()

@@ -18,6 +18,7 @@ type Meeting struct {
 	CreatedBy string     // user id
 	Created   time.Time
 	Closed    *time.Time // nil while it can be joined
+	Record    string     // what is recorded from the first participant to the end: "" nothing, "programme", "all" (every site's tracks too)
 }
 
 // MeetingFilter chooses meetings; the zero value means all.
@@ -26,26 +27,26 @@ type MeetingFilter struct {
 	Closed bool // only those closed
 }
 
-const meetingColumns = "id, title, starts, ends, created_by, created, closed"
+const meetingColumns = "id, title, starts, ends, created_by, created, closed, record"
 
 func scanMeeting(r scanner, m *Meeting) error {
-	return r.Scan(&m.ID, &m.Title, maybe{&m.Start}, maybe{&m.End}, &m.CreatedBy, at{&m.Created}, maybe{&m.Closed})
+	return r.Scan(&m.ID, &m.Title, maybe{&m.Start}, maybe{&m.End}, &m.CreatedBy, at{&m.Created}, maybe{&m.Closed}, &m.Record)
 }
 
 // CreateMeeting adds a meeting; a taken id is [ErrConflict].
 func (s *Store) CreateMeeting(ctx context.Context, m Meeting) error {
-	_, err := s.exec(ctx, "INSERT INTO meetings ("+meetingColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		m.ID, m.Title, microsOrNull(m.Start), microsOrNull(m.End), m.CreatedBy, micros(m.Created), microsOrNull(m.Closed))
+	_, err := s.exec(ctx, "INSERT INTO meetings ("+meetingColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		m.ID, m.Title, microsOrNull(m.Start), microsOrNull(m.End), m.CreatedBy, micros(m.Created), microsOrNull(m.Closed), m.Record)
 	if err != nil {
 		return fmt.Errorf("create meeting %q: %w", m.ID, err)
 	}
 	return nil
 }
 
-// UpdateMeeting writes title, start, end and closed.
+// UpdateMeeting writes title, start, end, closed and record.
 func (s *Store) UpdateMeeting(ctx context.Context, m Meeting) error {
-	err := s.execOne(ctx, "UPDATE meetings SET title = $1, starts = $2, ends = $3, closed = $4 WHERE id = $5",
-		m.Title, microsOrNull(m.Start), microsOrNull(m.End), microsOrNull(m.Closed), m.ID)
+	err := s.execOne(ctx, "UPDATE meetings SET title = $1, starts = $2, ends = $3, closed = $4, record = $5 WHERE id = $6",
+		m.Title, microsOrNull(m.Start), microsOrNull(m.End), microsOrNull(m.Closed), m.Record, m.ID)
 	if err != nil {
 		return fmt.Errorf("update meeting %q: %w", m.ID, err)
 	}

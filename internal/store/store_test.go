@@ -271,20 +271,34 @@ func TestChannelLivesFromCreationToDeletion(t *testing.T) {
 
 func TestRecordingIsPutReplacedListedAndDeleted(t *testing.T) {
 	s, ctx := open(t), t.Context()
-	r := store.Recording{ID: "r1", Stream: "channels/demo", Title: "测试", State: store.RecordingRunning, Started: noon, File: "r1.mp4"}
+	r := store.Recording{
+		ID: "r1", Stream: "channels/demo", Title: "测试", Class: "news", State: store.RecordingRunning, Started: noon, File: "r1.mp4",
+		Format: "ts", Schedule: "s1", Event: "e1",
+	}
 	check(t, s.PutRecording(ctx, r))
-	r.State, r.Ended, r.Duration, r.Bytes, r.Reason = store.RecordingInterrupted, after(time.Minute), 59*time.Second, 1<<40, "断电"
-	check(t, s.PutRecording(ctx, r))
+	r.State, r.Ended, r.Duration, r.Bytes = store.RecordingInterrupted, after(time.Minute), 59*time.Second, 1<<40
+	r.Reason, r.Detail = "interrupted", "断电"
+	r.Gaps = []store.Gap{{FromMS: 1000, ToMS: 2500, Reason: "disk_full"}, {FromMS: 9000, ToMS: 9100, Reason: "no_signal"}}
+	r.Tracks = []store.RecordingTrack{{File: "media.ts", Stream: "channels/demo", Kind: "audio", Codec: "AAC", Language: "chi"}}
+	changed := r
+	changed.Title, changed.Class, changed.Schedule, changed.Event = "旧", "", "", "" // what people decide stays
+	check(t, s.PutRecording(ctx, changed))
 	got, err := s.Recording(ctx, "r1")
 	check(t, err)
 	same(t, got, r)
-	other := store.Recording{ID: "r2", Stream: "meetings/42/programme", State: store.RecordingComplete, Started: noon.Add(time.Hour)}
+	other := store.Recording{ID: "r2", Stream: "meetings/42/programme", State: store.RecordingComplete, Started: noon.Add(time.Hour), Format: "fmp4"}
 	check(t, s.PutRecording(ctx, other))
+	waiting := store.Recording{ID: "r3", Stream: "channels/w", State: store.RecordingWaiting, Reason: "disk_full", Started: noon.Add(-time.Hour), Format: "fmp4"}
+	check(t, s.PutRecording(ctx, waiting))
+	ids, err := s.RecordingIDs(ctx)
+	check(t, err)
+	same(t, ids, []string{"r1", "r2", "r3"})
 	for _, c := range []struct {
 		f    store.RecordingFilter
 		want []store.Recording
 	}{
-		{store.RecordingFilter{}, []store.Recording{other, r}},
+		{store.RecordingFilter{}, []store.Recording{other, r, waiting}},
+		{store.RecordingFilter{Active: true}, []store.Recording{waiting}},
 		{store.RecordingFilter{Stream: "channels/demo"}, []store.Recording{r}},
 		{store.RecordingFilter{State: store.RecordingComplete}, []store.Recording{other}},
 		{store.RecordingFilter{Stream: "channels/demo", State: store.RecordingComplete}, nil},

@@ -77,6 +77,20 @@ func Programme(meeting string) Name { return Participant(meeting, ProgrammeID) }
 // ProgrammeID is the last segment of a programme's name; no participant may have it.
 const ProgrammeID = "programme"
 
+// Transport returns the name of a stream's transport packets as they were received:
+// one track of packets labelled [LabelTransport], whose payloads are runs of packets
+// of 188 bytes, each beginning with the tables.
+func (n Name) Transport() Name { return n.Rendition(transport) }
+
+// transport is the last segment of what Transport returns.
+const transport = "raw"
+
+// IsTransport reports whether n is what Transport returns for another name, and for which.
+func (n Name) IsTransport() (of Name, ok bool) {
+	s, ok := strings.CutSuffix(string(n), "/"+transport)
+	return Name(s), ok && strings.Contains(s, "/")
+}
+
 // Rendition returns the name of a transcoded form of a stream, such as "webrtc" or "hls".
 func (n Name) Rendition(kind string) Name { return n + "/" + Name(kind) }
 

@@ -25,6 +25,8 @@ const (
 	LabelVideo  Label = "video" // a camera or a channel's picture
 	LabelScreen Label = "screen"
 	LabelAudio  Label = "audio"
+
+	LabelTransport Label = "ts" // the only track of a [Name.Transport]
 )
 
 // TrackInfo describes a track to be published.

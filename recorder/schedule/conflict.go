@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -46,57 +47,105 @@ func Conflicts(plan []Occurrence, have Capacity, need func(stream string) Need) 
 		}
 		return cmp.Or(-cmp.Compare(running(x), running(y)), -cmp.Compare(x.Priority, y.Priority), x.RecordFrom.Compare(y.RecordFrom), cmp.Compare(x.Key, y.Key))
 	})
-	var kept []int
-	var bytes int64
+	c := crowd{all: out, have: have, need: remembered(need), hours: make(map[int64][]int), seen: make([]int, len(out))}
+	first, bytes := -1, int64(0)
 	for _, i := range order {
 		o := out[i]
-		size := need(o.Stream).BytesPerSecond * int64(o.RecordTo.Sub(o.RecordFrom)/time.Second)
-		why := ReasonNone
+		size := c.need(o.Stream).BytesPerSecond * int64(o.RecordTo.Sub(o.RecordFrom)/time.Second)
+		why, lostTo := ReasonNone, -1
 		if have.FreeBytes > 0 && bytes+size > have.FreeBytes {
-			why = ReasonNoRoom
+			why, lostTo = ReasonNoRoom, first
 		} else {
-			why = crowded(out, kept, i, have, need)
+			why, lostTo = c.full(i)
 		}
 		if why != ReasonNone && o.State == Planned {
 			out[i].State, out[i].Reason = Conflict, why
+			if lostTo >= 0 {
+				out[i].LostTo = out[lostTo].Key
+			}
 			continue
 		}
 		bytes += size
-		kept = append(kept, i)
+		if first < 0 {
+			first = i
+		}
+		c.keep(i)
 	}
 	return out
 }
 
-// crowded says what is exceeded at any moment of occurrence i beside those kept.
-func crowded(all []Occurrence, kept []int, i int, have Capacity, need func(string) Need) Reason {
-	o := all[i]
+// remembered asks once for each stream.
+func remembered(need func(string) Need) func(string) Need {
+	known := make(map[string]Need)
+	return func(name string) Need {
+		n, ok := known[name]
+		if !ok {
+			n = need(name)
+			known[name] = n
+		}
+		return n
+	}
+}
+
+// crowd is what is kept, by the hours that it touches: a plan of months is not
+// compared each with each.
+type crowd struct {
+	all   []Occurrence
+	have  Capacity
+	need  func(string) Need
+	hours map[int64][]int
+	seen  []int // by occurrence: the last that it was compared with, and 1
+}
+
+// span returns the hours that an occurrence touches.
+func (c *crowd) span(i int) (from, to int64) {
+	return c.all[i].RecordFrom.Unix() / 3600, c.all[i].RecordTo.Unix() / 3600
+}
+
+func (c *crowd) keep(i int) {
+	for h, to := c.span(i); h <= to; h++ {
+		c.hours[h] = append(c.hours[h], i)
+	}
+}
+
+// full says what is exceeded at any moment of occurrence i beside those kept, and
+// which of them has the room; -1: none.
+func (c *crowd) full(i int) (Reason, int) {
+	o := &c.all[i]
+	var beside []int
 	// The load is highest where one of them begins.
-	moments := []time.Time{o.RecordFrom}
-	var beside []Occurrence
-	for _, k := range kept {
-		if x := all[k]; x.RecordFrom.Before(o.RecordTo) && o.RecordFrom.Before(x.RecordTo) {
-			beside = append(beside, x)
+	moments := map[int64]bool{o.RecordFrom.UnixNano(): true}
+	for h, to := c.span(i); h <= to; h++ {
+		for _, k := range c.hours[h] {
+			x := &c.all[k]
+			if c.seen[k] == i+1 || !x.RecordFrom.Before(o.RecordTo) || !o.RecordFrom.Before(x.RecordTo) {
+				continue
+			}
+			c.seen[k] = i + 1
+			beside = append(beside, k)
 			if x.RecordFrom.After(o.RecordFrom) {
-				moments = append(moments, x.RecordFrom)
+				moments[x.RecordFrom.UnixNano()] = true
 			}
 		}
 	}
-	for _, at := range moments {
-		if why := exceeded(append(active(beside, at), o), have, need); why != ReasonNone {
-			return why
+	slices.Sort(beside) // whatever the hours, the answer is the same
+	now := make([]Occurrence, 0, len(beside)+1)
+	for _, at := range slices.Sorted(maps.Keys(moments)) {
+		now = now[:0]
+		winner := -1
+		for _, k := range beside {
+			if x := &c.all[k]; x.RecordFrom.UnixNano() <= at && x.RecordTo.UnixNano() > at {
+				now = append(now, *x)
+				if winner < 0 || x.Priority > c.all[winner].Priority {
+					winner = k
+				}
+			}
+		}
+		if why := exceeded(append(now, *o), c.have, c.need); why != ReasonNone {
+			return why, winner
 		}
 	}
-	return ReasonNone
-}
-
-func active(list []Occurrence, at time.Time) []Occurrence {
-	var out []Occurrence
-	for _, o := range list {
-		if !o.RecordFrom.After(at) && o.RecordTo.After(at) {
-			out = append(out, o)
-		}
-	}
-	return out
+	return ReasonNone, -1
 }
 
 func exceeded(at []Occurrence, have Capacity, need func(string) Need) Reason {

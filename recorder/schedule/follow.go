@@ -36,3 +36,34 @@ func Follow(o Occurrence, e *Event, now time.Time) Due {
 	}
 	return End
 }
+
+// Successor returns the event that took the place of one that the guide has no more:
+// a broadcaster that plans anew gives other ids to the same programmes.
+func Successor(gone Event, events []Event) (Event, bool) {
+	t := newTitles()
+	for _, e := range events {
+		if e.Stream != gone.Stream || e.EventID == gone.EventID || t.of(e.Title) != t.of(gone.Title) {
+			continue
+		}
+		from, to := gone.Start, gone.End
+		if e.Start.After(from) {
+			from = e.Start
+		}
+		if e.End.Before(to) {
+			to = e.End
+		}
+		if 2*to.Sub(from) > min(gone.End.Sub(gone.Start), e.End.Sub(e.Start)) {
+			return e, true
+		}
+	}
+	return Event{}, false
+}
+
+// Postponed reports whether an occurrence that was begun is to be begun again later,
+// because its event was put off for so long that what is recorded is not it.
+func Postponed(o Occurrence, e *Event, now time.Time) bool {
+	return e != nil && e.Running != IsRunning && e.Running != Paused && o.RecordFrom.Sub(now) > putOff
+}
+
+// putOff is more than a programme is late without the guide being planned anew.
+const putOff = time.Hour

@@ -37,12 +37,19 @@ const (
 	ReasonNoInput         Reason = "no_input"
 	ReasonNoTranscoder    Reason = "no_transcoder"
 	ReasonLate            Reason = "began_late"
+	ReasonMoved           Reason = "event_moved"   // begun, and the guide put it off
+	ReasonClock           Reason = "clock_changed" // the clock was set over it
+	ReasonInterrupted     Reason = "interrupted"   // the server was away for a part of it
+	ReasonGaveWay         Reason = "gave_way"      // ended for one of higher priority
+	ReasonStopped         Reason = "stopped"       // by somebody
+	ReasonRuleGone        Reason = "schedule_removed"
+	ReasonFailed          Reason = "recording_failed"
 )
 
 // Occurrence is one time at which a rule applies.
 type Occurrence struct {
-	// Key names it for ever: of the rule and the time asked for, or the event. An
-	// event that moves keeps its key.
+	// Key names it for ever, once it was begun or missed: of the rule and the time
+	// asked for, or the event. An event that moves keeps it from then on.
 	Key    string
 	Rule   string
 	Stream string
@@ -56,12 +63,17 @@ type Occurrence struct {
 	Priority             Priority
 	State                State
 	Reason               Reason
+	LostTo               string // of a conflict: the key of what has the room
 }
 
-// Run is what is known of an occurrence that was begun, or was missed.
+// Run is what is known of an occurrence that was begun, or was missed. One that was
+// begun and is to be begun again, because its event was put off, is Planned.
 type Run struct {
 	Key    string
-	State  State // Recording, Done or Missed
+	Rule   string
+	Event  EventID
+	Start  time.Time
+	State  State
 	Reason Reason
 }
 
@@ -85,9 +97,16 @@ type Input struct {
 // Plan returns the occurrences in order of beginning, and the rules that are broken.
 // Rooms for them are another question: see [Conflicts].
 func Plan(in Input) ([]Occurrence, []Problem) {
-	p := planner{in: in, titles: newTitles(), runs: make(map[string]Run, len(in.Runs)), events: make(map[EventID]Event, len(in.Events))}
+	p := planner{
+		in: in, titles: newTitles(), runs: make(map[string]Run, len(in.Runs)), ofEvents: make(map[ruleEvent][]Run),
+		events: make(map[EventID]Event, len(in.Events)),
+	}
 	for _, r := range in.Runs {
 		p.runs[r.Key] = r
+		if r.Event != (EventID{}) {
+			k := ruleEvent{r.Rule, r.Event}
+			p.ofEvents[k] = append(p.ofEvents[k], r)
+		}
 	}
 	for _, e := range in.Events {
 		p.events[e.EventID] = e
@@ -122,10 +141,29 @@ type planner struct {
 	in       Input
 	titles   *titles
 	runs     map[string]Run
+	ofEvents map[ruleEvent][]Run
 	events   map[EventID]Event
 	byTitle  map[string][]Event // made when a rule needs it
 	out      []Occurrence
 	problems []Problem
+}
+
+type ruleEvent struct {
+	rule  string
+	event EventID
+}
+
+// run returns what became of an occurrence, if it was begun or missed.
+func (p *planner) run(o *Occurrence) (Run, bool) {
+	if r, ok := p.runs[o.Key]; ok {
+		return r, true
+	}
+	for _, r := range p.ofEvents[ruleEvent{o.Rule, o.Event}] {
+		if r.Event.is(o.Event, r.Start, o.Start) {
+			return r, true
+		}
+	}
+	return Run{}, false
 }
 
 func (p *planner) expand(r *Rule) error {
@@ -136,8 +174,16 @@ func (p *planner) expand(r *Rule) error {
 	case r.Event != (EventID{}):
 		p.event(r)
 	case r.Match != nil:
-		for _, c := range r.Match.episodes(p.series()[p.titles.of(r.Match.Title)], p.in.Done, r.Zone, p.titles) {
-			p.add(r, p.ofEvent(r, c.event, eventKey(r, c.event.EventID)), c.skip)
+		counts := func(e Event) bool {
+			o := p.episode(r, e)
+			run, ok := p.run(&o)
+			if ok && run.State != Planned {
+				return run.State == Recording || run.State == Done
+			}
+			return o.End.Add(r.PaddingAfter).After(p.in.Now)
+		}
+		for _, c := range r.Match.episodes(p.series()[p.titles.of(r.Match.Title)], p.in.Done, r.Zone, p.titles, counts) {
+			p.add(r, p.episode(r, c.event), c.skip)
 		}
 	default:
 		return r.times(p.in.From, p.in.To, func(start, end time.Time) {
@@ -153,7 +199,7 @@ func (p *planner) expand(r *Rule) error {
 // those that were asked for.
 func (p *planner) event(r *Rule) {
 	key := eventKey(r, r.Event)
-	if e, ok := p.events[r.Event]; ok {
+	if e, ok := p.events[r.Event]; ok && (r.Start.IsZero() || r.Event.is(e.EventID, r.Start, e.Start)) {
 		p.add(r, p.ofEvent(r, e, key), ReasonNone)
 		return
 	}
@@ -170,7 +216,14 @@ func (p *planner) ofEvent(r *Rule, e Event, key string) Occurrence {
 	return Occurrence{Key: key, Stream: e.Stream, Title: title, Text: e.Text, Event: e.EventID, Start: e.Start, End: e.End}
 }
 
-// eventKey does not hold the time: an event that moves is the same.
+// episode is an event of a series. Its key has the time: ids are used again.
+func (p *planner) episode(r *Rule, e Event) Occurrence {
+	o := p.ofEvent(r, e, fmt.Sprintf("%s@%s", eventKey(r, e.EventID), e.Start.UTC().Format(time.RFC3339)))
+	o.Rule = r.ID
+	return o
+}
+
+// eventKey does not hold the time: the one event of a rule is the same when it moves.
 func eventKey(r *Rule, id EventID) string { return fmt.Sprintf("%s#%s/%d", r.ID, id.Stream, id.ID) }
 
 // add adds an occurrence that touches the window, with what became of it.
@@ -180,9 +233,15 @@ func (p *planner) add(r *Rule, o Occurrence, skip Reason) {
 	if !o.RecordFrom.Before(p.in.To) || !o.RecordTo.After(p.in.From) {
 		return
 	}
-	run, begun := p.runs[o.Key]
+	if !o.RecordTo.After(r.Since) {
+		return
+	}
+	run, begun := p.run(&o)
+	if begun {
+		o.Key = run.Key
+	}
 	switch {
-	case begun:
+	case begun && run.State != Planned:
 		o.State, o.Reason = run.State, run.Reason
 	case r.Disabled:
 		o.State, o.Reason = Skipped, ReasonDisabled

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	_ "time/tzdata" // a machine that is cut off may have no zones of its own
 )
 
 // Priority orders what there is not room for: 应急 > 会议 > 培训 > 新闻.
@@ -68,6 +69,8 @@ type Rule struct {
 	PaddingBefore, PaddingAfter time.Duration
 	Priority                    Priority
 	Disabled                    bool
+	// Since is when the rule became what it is: what was over by then is not of it.
+	Since time.Time
 }
 
 // Match describes the events of a series.
@@ -127,6 +130,15 @@ const (
 	IsRunning
 )
 
+// sameEvent is how far an event may move and still be the same one: broadcasters use
+// ids again, some for the same hour of the next day.
+const sameEvent = 12 * time.Hour
+
+// is reports whether an event of this one's id is this one, by where they begin.
+func (id EventID) is(other EventID, start, otherStart time.Time) bool {
+	return id == other && start.Sub(otherStart).Abs() < sameEvent
+}
+
 // Errors of [Rule.Check], with stable codes for the API.
 var (
 	ErrTimes     = errors.New("schedule_times")  // the end is not after the start, or too far from it
@@ -136,6 +148,8 @@ var (
 	ErrAmbiguous = errors.New("schedule_mixed")  // an event, a title and times exclude one another
 	ErrPadding   = errors.New("schedule_padding")
 	ErrTitle     = errors.New("schedule_title")
+	ErrMatch     = errors.New("schedule_match")
+	ErrZone      = errors.New("schedule_zone")
 )
 
 const (
@@ -143,7 +157,22 @@ const (
 	longest = 24 * time.Hour
 	// mostPadding bounds what is recorded before and after.
 	mostPadding = 4 * time.Hour
+	// What begins outside of these years is a slip: a recurrence is counted from its
+	// beginning, and would be counted through millennia.
+	firstYear, lastYear = 2000, 2200
 )
+
+// Zone returns a time zone by its IANA name; empty: the machine's.
+func Zone(name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return time.Local, nil
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrZone, err)
+	}
+	return z, nil
+}
 
 // Check says what is wrong with a rule. The errors wrap those above.
 func (r *Rule) Check() error {
@@ -151,7 +180,7 @@ func (r *Rule) Check() error {
 		return fmt.Errorf("%w: padding is 0 to %v", ErrPadding, mostPadding)
 	}
 	if r.Zone == nil {
-		return fmt.Errorf("%w: no time zone", ErrTimes)
+		return fmt.Errorf("%w: no time zone", ErrZone)
 	}
 	event := r.Event != (EventID{})
 	switch {
@@ -160,13 +189,13 @@ func (r *Rule) Check() error {
 	case event:
 		return nil
 	case r.Match != nil:
-		if baseTitle(r.Match.Title) == "" {
-			return fmt.Errorf("%w: there is nothing to look for in %q", ErrTitle, r.Match.Title)
-		}
-		return nil
+		return r.Match.check()
 	}
 	if d := r.End.Sub(r.Start); d <= 0 || d > longest {
 		return fmt.Errorf("%w: from %v to %v is not between 0 and %v", ErrTimes, r.Start, r.End, longest)
+	}
+	if y := r.Start.Year(); y < firstYear || y > lastYear {
+		return fmt.Errorf("%w: the year %d", ErrTimes, y)
 	}
 	if r.RRule == "" {
 		return nil

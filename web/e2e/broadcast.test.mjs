@@ -83,6 +83,7 @@ async function plays(page, what, seconds = 4) {
     `${what} plays`,
     () => shown(page),
     (p) => p?.at > 0.3 && p.frames > 5,
+    150_000, // renditions of the tests before may still hold the processor
   )
   return eventually(
     `${what} goes on`,

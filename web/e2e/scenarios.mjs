@@ -225,13 +225,17 @@ export async function cutMedia(server, browser, seconds) {
 }
 
 /** Records the demo channel, kills the server, starts it again and plays the file in the console. */
-export async function killWhileRecording(server, browser, seconds) {
+export async function killWhileRecording(server, browser, seconds, format = 'fmp4') {
   await eventually(
     'the demo channel is live',
     () => server.api('GET', '/channels/demo'),
     (c) => c.state === 'live',
   )
-  const { id } = await server.api('POST', '/recordings', { stream: 'channels/demo', title: '测试节目' })
+  const { id } = await server.api('POST', '/recordings', {
+    stream: 'channels/demo',
+    title: '测试节目',
+    format,
+  })
   await sleep(seconds * 1000)
   const killed = Date.now()
   await server.end('SIGKILL')

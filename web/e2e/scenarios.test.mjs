@@ -103,9 +103,12 @@ test('satellite television in MPEG-2 and MP2 plays on a kiosk, by HLS and by Web
   await server.api('DELETE', '/channels/sd')
 })
 
-test('a recording plays after the server was killed', options, async () => {
-  const { recording, length } = await killWhileRecording(server, browser, 8)
-  assert.equal(recording.state, 'interrupted')
-  assert.ok(recording.ended && recording.reason)
-  assert.ok(length > 1)
-})
+for (const format of ['fmp4', 'ts']) {
+  test(`a recording in ${format} plays after the server was killed`, options, async () => {
+    const { recording, length } = await killWhileRecording(server, browser, 8, format)
+    assert.equal(recording.state, 'interrupted')
+    assert.ok(recording.ended && recording.reason)
+    assert.equal(recording.format, format)
+    assert.ok(length > 1)
+  })
+}

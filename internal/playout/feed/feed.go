@@ -20,6 +20,8 @@ import (
 type Options struct {
 	// Accept says why a track's format is of no use here, or nil. Nil: all are.
 	Accept func(media.Format) error
+	// Labels says which tracks to consider by their label; nil: all.
+	Labels func(stream.Label) bool
 	// Sounds is how many sound tracks to follow at most; 0: one.
 	Sounds int
 	// Eager returns frames as they come, without waiting for those of other tracks
@@ -312,6 +314,9 @@ func pick(tracks []*stream.Track, opt Options) (want []*stream.Track, refused []
 	var picture *stream.Track
 	var sounds []*stream.Track
 	for _, t := range tracks {
+		if opt.Labels != nil && !opt.Labels(t.Label()) {
+			continue
+		}
 		if opt.Accept != nil {
 			if err := opt.Accept(t.Format()); err != nil {
 				refused = append(refused, Refused{t.Format(), err})

@@ -2,6 +2,7 @@ package fmp4
 
 import (
 	"bytes"
+	"hash/crc32"
 	"testing"
 
 	"tongxiang/internal/media"
@@ -23,7 +24,9 @@ func recording(f *testing.F) []byte {
 		at := media.FromTicks(int64(i*1024), 48000)
 		samples = s.Push(samples, &media.Frame{PTS: at, DTS: at, Units: [][]byte{{0x21, 0x10, 0x05}}, Sync: true}, 0)
 	}
-	return AppendFragment(b, 1, []Run{{Track: 1, Samples: s.Flush(samples)}})
+	head := len(b)
+	b = AppendFragment(b, 1, []Run{{Track: 1, Samples: s.Flush(samples)}})
+	return AppendCheck(b, len(b)-head, crc32.Checksum(b[head:], crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // FuzzScan: a file that a crash left, whatever is in it, is read without panic, what
@@ -35,6 +38,7 @@ func FuzzScan(f *testing.F) {
 	}
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])
+	f.Add(whole[:len(whole)-CheckSize]) // torn before the box that closes the fragment
 	f.Add([]byte{})
 	f.Add([]byte("\x00\x00\x00\x08moof\x00\x00\x00\x08mdat"))
 	f.Add([]byte("\x00\x00\x00\x01moof\xff\xff\xff\xff\xff\xff\xff\xff"))
@@ -46,6 +50,12 @@ func FuzzScan(f *testing.F) {
 		}
 		if e.Bytes < 0 || e.Bytes > int64(len(b)) || e.Space < 0 || e.Space > int64(len(b)) || len(e.Index) != e.Fragments {
 			t.Fatalf("%d bytes scan as %+v", len(b), e)
+		}
+		if e.Fragments == 0 {
+			return
+		}
+		if err := e.VerifyTail(bytes.NewReader(b), 3); err != nil || e.Bytes < 0 || e.Bytes > int64(len(b)) {
+			t.Fatalf("verified: %+v, %v", e, err)
 		}
 		if e.Fragments == 0 {
 			return

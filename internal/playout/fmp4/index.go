@@ -23,13 +23,22 @@ type Fragment struct {
 	Start time.Duration
 	// Sync says that its first sample is one where a player may begin.
 	Sync bool
+	// Length is of the moof and the mdat, End is where its last sample ends.
+	Length int64
+	End    time.Duration
+	// CRC is the CRC-32C of its bytes when Checked is set; see [AppendCheck].
+	CRC     uint32
+	Checked bool
+	behind  int64 // where the next one may begin
 }
 
 // Space returns the box that [Index] overwrites: IndexSpace bytes that players skip.
+// It promises that every fragment is closed by [AppendCheck].
 func Space() []byte {
 	b := make([]byte, IndexSpace)
 	binary.BigEndian.PutUint32(b, IndexSpace)
 	copy(b[4:], "free")
+	copy(b[8:], checkMark)
 	return b
 }
 

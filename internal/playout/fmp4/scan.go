@@ -27,6 +27,8 @@ type Extent struct {
 	Space int64
 	// Lead is the first track, in whose times an index is written.
 	Lead Format
+	// Head is the length of the initialisation segment.
+	Head int64
 }
 
 // maxBox bounds what Scan reads into memory: a moov or a moof of ours is some
@@ -40,7 +42,7 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 	scales := make(map[uint32]uint32)
 	var pos, fragment int64 // fragment: where the open moof began
 	var at span
-	open, init := false, false
+	open, init, checks := false, false, false
 	for {
 		kind, length, ok := boxAt(r, pos, size)
 		if !ok {
@@ -56,7 +58,7 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 			timescales(b[boxHeader:], scales)
 			init = len(scales) > 0
 			e.Lead = Format{Track: 1, Timescale: int(scales[1])}
-			e.Bytes = next
+			e.Bytes, e.Head = next, next
 		case "moof":
 			b, err := readBox(r, pos, length)
 			if err != nil {
@@ -67,7 +69,8 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 			}
 			var valid bool
 			if at, valid = fragmentSpan(b[boxHeader:], scales); !valid {
-				return e, nil
+				pos = size
+				continue
 			}
 			open, fragment = true, pos
 		case "mdat":
@@ -75,11 +78,18 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 				open = false
 				e.Bytes, e.Duration = next, max(e.Duration, at.end)
 				e.Fragments++
-				e.Index = append(e.Index, Fragment{Offset: fragment, Start: at.start, Sync: at.sync})
+				e.Index = append(e.Index, Fragment{Offset: fragment, Start: at.start, Sync: at.sync, Length: next - fragment, End: at.end, behind: next})
 			}
 		case "free":
-			if length == IndexSpace && e.Fragments == 0 {
-				e.Space = pos
+			switch {
+			case length == IndexSpace && e.Fragments == 0:
+				e.Space, checks = pos, checked(r, pos)
+			case length == CheckSize && e.Fragments > 0 && e.Bytes == pos:
+				if n, crc, ok := readCheck(r, pos); ok && n == e.Index[e.Fragments-1].Length {
+					last := &e.Index[e.Fragments-1]
+					last.CRC, last.Checked, last.behind = crc, true, next
+					e.Bytes = next
+				}
 			}
 		case "ftyp", "skip", "styp", "sidx", "udta":
 		default:
@@ -91,6 +101,10 @@ func Scan(r io.ReaderAt, size int64) (Extent, error) {
 	}
 	if !init {
 		return Extent{}, ErrNoInit
+	}
+	// A fragment that was promised a check and has none is not whole.
+	for n := len(e.Index); n > 0 && checks && !e.Index[n-1].Checked; n-- {
+		e.cut(n - 1)
 	}
 	return e, nil
 }

@@ -86,11 +86,18 @@ func (r *rig) collect(base, list string, whole time.Duration) []piece {
 	var out []piece
 	var at time.Duration
 	seen := map[string]bool{}
-	for deadline := time.Now().Add(2 * time.Minute); at < whole; {
+	for deadline := time.Now().Add(5 * time.Minute); at < whole; {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("only %v of %s came", at, list)
 		}
-		text := r.ok(base + list)
+		code, text, _ := r.get(base + list)
+		if code == http.StatusServiceUnavailable { // as a player does, on a machine that is slow to begin
+			<-time.After(100 * time.Millisecond)
+			continue
+		}
+		if code != http.StatusOK {
+			r.t.Fatalf("GET %s: %d %s", base+list, code, text)
+		}
 		for _, m := range listedPart.FindAllStringSubmatch(text, -1) {
 			if seen[m[2]] {
 				continue

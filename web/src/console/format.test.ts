@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { bitrate, bytes, duration, moment, since } from './format'
 import en from './locales/en'
 import zh from './locales/zh'
-import { channelRow, deviceRow, recordingRow, sentence } from './rows'
+import { sentence } from './fields'
+import { channelRow, deviceRow, recordingRow } from './rows'
 
 describe('numbers in words', () => {
   it.each([

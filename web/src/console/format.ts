@@ -18,6 +18,18 @@ export function bitrate(bps: number): string {
   return `${Math.round(bps / 1000)} kbit/s`
 }
 
+/** Bits per second in the room that a tile of the wall has: 3.2M, 812k. */
+export function shortBitrate(bps: number): string {
+  if (bps >= 99_950_000) return `${Math.round(bps / 1_000_000)}M`
+  return bps >= 1_000_000 ? `${(bps / 1_000_000).toFixed(1)}M` : `${Math.round(bps / 1000)}k`
+}
+
+/** How long something lasts as a clock: 0:07, 12:30, 3:05:00, and days from the second day on. */
+export function lasting(from: Date, now: Date, language: string): string {
+  const seconds = (now.getTime() - from.getTime()) / 1000
+  return seconds < 172_800 ? duration(seconds) : since(from, now, language)
+}
+
 /** Seconds as h:mm:ss, or m:ss below an hour. */
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds))
@@ -54,4 +66,9 @@ export function moment(at: Date | null, now: Date, language: string): string {
 /** Local time to the second, for the moment of an interruption. */
 export function clock(at: Date | null, language: string): string {
   return at === null ? '' : at.toLocaleTimeString(language, { hour12: false })
+}
+
+/** Local time to the minute: 19:00. */
+export function timeOfDay(at: number, language: string): string {
+  return new Date(at).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit', hour12: false })
 }

@@ -13,10 +13,15 @@ export interface Polled<T> {
 }
 
 /**
- * Fetches on mounting and then every `interval` milliseconds after the answer, not while the page is hidden.
- * Belongs to the component that calls it, and ends with it.
+ * Fetches on mounting and then every `interval` milliseconds after the answer, not while the page is hidden; then
+ * every `hidden()` milliseconds, where that is given and not 0. Belongs to the component that calls it, and ends
+ * with it.
  */
-export function usePolled<T>(fetcher: (signal: AbortSignal) => Promise<T>, interval: number): Polled<T> {
+export function usePolled<T>(
+  fetcher: (signal: AbortSignal) => Promise<T>,
+  interval: number,
+  hidden: () => number = () => 0,
+): Polled<T> {
   const data = shallowRef<T | null>(null) as Ref<T | null>
   const error = shallowRef<ApiError | null>(null) as Ref<ApiError | null>
   const at = ref(new Date())
@@ -42,11 +47,11 @@ export function usePolled<T>(fetcher: (signal: AbortSignal) => Promise<T>, inter
       if (mine.signal.aborted) return
       error.value = cause instanceof ApiError ? cause : new ApiError(0, 'page.unexpected', String(cause))
     }
-    timer = window.setTimeout(tick, interval)
+    timer = window.setTimeout(tick, (document.hidden && hidden()) || interval)
   }
 
   function tick(): void {
-    if (document.hidden) timer = window.setTimeout(tick, interval)
+    if (document.hidden && hidden() === 0) timer = window.setTimeout(tick, interval)
     else void refresh()
   }
 

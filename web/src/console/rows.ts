@@ -1,7 +1,9 @@
 // The REST answers as the console needs them: one reading of each field, in one place. Every
 // function takes what the server sent and never throws; an unknown field is ignored.
 
-type Json = Record<string, unknown>
+import { type Rule, ruleOf } from './channel/switching'
+import { count, date, type Json, object, objects, oneOf, sentence, text } from './fields'
+import { type GuideEvent, guideEvent } from './guide/events'
 
 export type ChannelState = 'live' | 'connecting' | 'lost' | 'refused' | 'unknown'
 
@@ -22,6 +24,14 @@ export interface ChannelRow {
   readonly playable: 'direct' | 'needs_transcoding' | 'unplayable'
   /** Declared in the configuration file: only shown here, not changed. */
   readonly fixed: boolean
+  readonly onBackup: boolean
+  /** When it leaves its source. */
+  readonly rule: Rule
+  /** What is on and what follows, by the guide. */
+  readonly current: GuideEvent | null
+  readonly next: GuideEvent | null
+  /** What somebody should look at though it plays, such as a clock that is wrong. */
+  readonly warnings: readonly string[]
 }
 
 export interface MeetingRow {
@@ -34,13 +44,16 @@ export interface MeetingRow {
   readonly live: number
 }
 
-export type RecordingState = 'recording' | 'complete' | 'interrupted' | 'failed' | 'unknown'
+export type RecordingState =
+  'recording' | 'waiting' | 'complete' | 'interrupted' | 'failed' | 'missed' | 'unknown'
 
 export interface RecordingRow {
   readonly id: string
   readonly stream: string
   readonly title: string
   readonly state: RecordingState
+  /** fmp4 plays by itself, ts by its playlist. */
+  readonly format: 'fmp4' | 'ts'
   readonly started: Date | null
   readonly ended: Date | null
   /** Seconds. */
@@ -67,33 +80,6 @@ export interface DeviceRow {
   readonly created: Date | null
   readonly seen: Date | null
   readonly revoked: boolean
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
-}
-
-function count(value: unknown): number {
-  const n = Number(value)
-  return Number.isFinite(n) && n > 0 ? n : 0
-}
-
-/** A date of the server; its zero time and nonsense are null. */
-function date(value: unknown): Date | null {
-  if (typeof value !== 'string') return null
-  const at = new Date(value)
-  return Number.isNaN(at.getTime()) || at.getUTCFullYear() <= 1 ? null : at
-}
-
-/** A sentence of the server, in the language of the page when it has both. */
-export function sentence(value: unknown, language: string): string {
-  if (typeof value !== 'object' || value === null) return text(value)
-  const both = value as Json
-  return text(language === 'en' ? both['en'] : both['zh']) || text(both['message']) || text(both['code'])
-}
-
-function oneOf<T extends string>(value: unknown, known: readonly T[], otherwise: T): T {
-  return known.find((k) => k === value) ?? otherwise
 }
 
 /** The tracks of a channel in words. */
@@ -129,6 +115,11 @@ export function channelRow(row: Json, index: number, language: string): ChannelR
     bitrate: count(status['bitrate']),
     playable: oneOf(status['playable'], ['direct', 'needs_transcoding', 'unplayable'], 'direct'),
     fixed: row['fixed'] === true || row['configured'] === true,
+    onBackup: row['on_backup'] === true,
+    rule: ruleOf(row['switch']),
+    current: guideEvent(object(row['now'])),
+    next: guideEvent(object(row['next'])),
+    warnings: objects(row['warnings']).map((w) => sentence(w, language)),
   }
 }
 
@@ -151,7 +142,12 @@ export function recordingRow(row: Json, language: string): RecordingRow {
     id: text(row['id']),
     stream: text(row['stream']),
     title: text(row['title']) || text(row['stream']),
-    state: oneOf(row['state'], ['recording', 'complete', 'interrupted', 'failed'], 'unknown'),
+    state: oneOf(
+      row['state'],
+      ['recording', 'waiting', 'complete', 'interrupted', 'failed', 'missed'],
+      'unknown',
+    ),
+    format: oneOf(row['format'], ['fmp4', 'ts'], 'fmp4'),
     started,
     ended,
     duration: count(row['duration']) || measured,

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import consoleEn from '../console/locales/en'
+import consoleZh from '../console/locales/zh'
 import homeEn from '../home/locales/en'
 import homeZh from '../home/locales/zh'
 import meetingEn from '../meeting/locales/en'
@@ -18,6 +20,7 @@ const variables = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((match)
 describe.each([
   ['home', homeZh, homeEn],
   ['meeting', meetingZh, meetingEn],
+  ['console', consoleZh, consoleEn],
 ])('the sentences of %s', (_, zh, en) => {
   const chinese = flat(zh)
   const english = flat(en)

@@ -1,6 +1,11 @@
+import broadcast from './broadcast.en'
+import wall from './wall.en'
+
 import type zh from './zh'
 
 const en: typeof zh = {
+  ...wall,
+  ...broadcast,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
@@ -26,7 +31,11 @@ const en: typeof zh = {
   forbidden:
     'Your account may not use the console. Log in as operator or administrator, or ask the administrator.',
   nav: {
+    wall: 'Wall',
     channels: 'Channels',
+    scan: 'Scan',
+    guide: 'Guide',
+    outputs: 'Outputs',
     meetings: 'Meetings',
     recordings: 'Recordings',
     users: 'Users',
@@ -42,11 +51,18 @@ const en: typeof zh = {
     source: 'Source',
     id: 'Identifier',
     idHint: 'Lower-case letters, digits, - and _; it cannot be changed later',
-    sourceHint: 'For example udp://239.1.1.1:5000, rtsp://10.0.0.9/live, http://10.0.0.8/a.ts',
     program: 'Service number',
     programHint: 'Only where the transport stream holds several services',
     backup: 'Backup sources',
-    backupHint: 'One a line, used in this order when the source is lost',
+    backupHint: 'When the primary fails, the first of these that works takes over',
+    addBackup: 'Add a backup',
+    drag: 'Drag to sort',
+    up: 'Move number {number} up',
+    down: 'Move number {number} down',
+    takesPush: 'or let an encoder send to this channel (push:)',
+    push: 'Addresses for the encoder',
+    pushNeedsId: 'The addresses appear when the channel has an id.',
+    badAddress: 'An address has the wrong form; see the marked field.',
     empty: 'There are no channels yet',
     emptyHint: 'Add a source (transport stream or RTSP), and the kiosks can show it.',
     removeTitle: 'Delete channel “{name}”?',
@@ -107,6 +123,8 @@ const en: typeof zh = {
     cannotPlay: 'This browser cannot play the file. Please download it.',
     states: {
       recording: 'Recording',
+      waiting: 'Waiting',
+      missed: 'Missed',
       complete: 'Complete',
       interrupted: 'Interrupted at {time}',
       failed: 'Failed',

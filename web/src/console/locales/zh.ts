@@ -1,4 +1,9 @@
+import broadcast from './broadcast.zh'
+import wall from './wall.zh'
+
 export default {
+  ...wall,
+  ...broadcast,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
@@ -22,7 +27,17 @@ export default {
   record: '录制',
   recordStarted: '已开始录制“{name}”',
   forbidden: '您的账号没有使用控制台的权限。请用操作员或管理员账号登录，或联系管理员。',
-  nav: { channels: '频道', meetings: '会议', recordings: '录制', users: '用户', devices: '收看终端' },
+  nav: {
+    wall: '监看墙',
+    channels: '频道',
+    scan: '扫描',
+    guide: '节目单',
+    outputs: '输出',
+    meetings: '会议',
+    recordings: '录制',
+    users: '用户',
+    devices: '收看终端',
+  },
   channels: {
     add: '添加频道',
     editTitle: '修改频道',
@@ -33,11 +48,18 @@ export default {
     source: '信号源',
     id: '标识',
     idHint: '小写字母、数字、- 和 _，建立后不能修改',
-    sourceHint: '例如 udp://239.1.1.1:5000、rtsp://10.0.0.9/live、http://10.0.0.8/a.ts',
     program: '节目号',
     programHint: '传输流内有多套节目时填写；只有一套时可不填',
     backup: '备用信号源',
-    backupHint: '每行一个，主信号中断时依次使用',
+    backupHint: '主用信号中断时，按顺序使用第一个可用的备用',
+    addBackup: '添加备用',
+    drag: '拖动排序',
+    up: '第 {number} 个上移',
+    down: '第 {number} 个下移',
+    takesPush: '或由编码器推流到本频道（push:）',
+    push: '推流地址',
+    pushNeedsId: '填写频道标识后显示推流地址。',
+    badAddress: '信号源地址的格式不对，请看标红的一项。',
     empty: '还没有频道',
     emptyHint: '添加一个信号源（传输流或 RTSP），村镇大屏就能收看。',
     removeTitle: '删除频道“{name}”？',
@@ -92,6 +114,8 @@ export default {
     cannotPlay: '这台电脑的浏览器不能播放此文件，请下载后播放。',
     states: {
       recording: '录制中',
+      waiting: '等待中',
+      missed: '未录制',
       complete: '完成',
       interrupted: '中断于 {time}',
       failed: '失败',

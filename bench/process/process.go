@@ -1,4 +1,6 @@
-package main
+// Package process runs and watches the processes of a measurement: on a core of
+// their own, at a priority, with what they cost.
+package process
 
 import (
 	"bytes"
@@ -17,18 +19,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is what a process has cost since it started.
-type usage struct {
-	cpu    time.Duration // on a core, user and system together
-	waited time.Duration // ready to run while others had the core
-	at     time.Time
+// Usage is what a process has cost since it started.
+type Usage struct {
+	CPU    time.Duration // on a core, user and system together
+	Waited time.Duration // ready to run while others had the core
+	At     time.Time
 }
 
-// readUsage adds up the scheduler's figures of all threads of a process, which
+// ReadUsage adds up the scheduler's figures of all threads of a process, which
 // are in nanoseconds where /proc/PID/stat counts hundredths of a second. A Go
 // program's threads do not end, so no time is lost with them.
-func readUsage(pid int) (usage, error) {
-	u := usage{at: time.Now()}
+func ReadUsage(pid int) (Usage, error) {
+	u := Usage{At: time.Now()}
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(files) == 0 {
 		return u, fmt.Errorf("read the CPU time of process %d: it has no threads (%w)", pid, errors.Join(err, os.ErrProcessDone))
@@ -47,14 +49,14 @@ func readUsage(pid int) (usage, error) {
 		if err := errors.Join(err1, err2); err != nil {
 			return u, fmt.Errorf("read %s: %w", f, err)
 		}
-		u.cpu += time.Duration(on)
-		u.waited += time.Duration(off)
+		u.CPU += time.Duration(on)
+		u.Waited += time.Duration(off)
 	}
 	return u, nil
 }
 
-// readRSS returns the resident memory of a process in KiB.
-func readRSS(pid int) (int, error) {
+// ReadRSS returns the resident memory of a process in KiB.
+func ReadRSS(pid int) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
@@ -67,9 +69,9 @@ func readRSS(pid int) (int, error) {
 	return 0, fmt.Errorf("read the memory of process %d: no VmRSS", pid)
 }
 
-// startOn starts a command on one core at a priority. A child inherits both from
+// StartOn starts a command on one core at a priority. A child inherits both from
 // the thread that forks it, so only that thread is changed for a moment.
-func startOn(core, nice int, cmd *exec.Cmd) error {
+func StartOn(core, nice int, cmd *exec.Cmd) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before, only unix.CPUSet
@@ -88,17 +90,21 @@ func startOn(core, nice int, cmd *exec.Cmd) error {
 	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, nice); err != nil {
 		return fmt.Errorf("set the priority to %d: %w", nice, err)
 	}
-	err = firstOf(cmd.Start(), unix.Setpriority(unix.PRIO_PROCESS, 0, was))
+	if err = cmd.Start(); err == nil {
+		err = unix.Setpriority(unix.PRIO_PROCESS, 0, was)
+	} else {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, was) // the error that matters is the first
+	}
 	if back := unix.SchedSetaffinity(0, &before); back != nil {
 		return errors.Join(err, fmt.Errorf("move back from core %d: %w", core, back))
 	}
 	return err
 }
 
-// pinSelf begins this program again on one core at a priority, with the mark set that says so.
+// PinSelf begins this program again on one core at a priority, with a mark set that says so.
 // It returns only when that is done already, or fails.
-func pinSelf(core, nice int) error {
-	const mark = "BENCH_SFU_CORE"
+func PinSelf(core, nice int) error {
+	const mark = "BENCH_CORE"
 	if os.Getenv(mark) != "" {
 		return nil
 	}
@@ -118,8 +124,8 @@ func pinSelf(core, nice int) error {
 	return syscall.Exec(self, os.Args, append(os.Environ(), fmt.Sprintf("%s=%d", mark, core)))
 }
 
-// stop asks a process to end and waits; after patience it is killed.
-func stop(cmd *exec.Cmd, patience time.Duration) error {
+// Stop asks a process to end and waits; after patience it is killed.
+func Stop(cmd *exec.Cmd, patience time.Duration) error {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop process %d: %w", cmd.Process.Pid, err)
 	}
@@ -135,8 +141,8 @@ func stop(cmd *exec.Cmd, patience time.Duration) error {
 	}
 }
 
-// pause waits; it is an error when ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits; it is an error when ctx ends first.
+func Pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -147,8 +153,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// cores is how many cores the machine has, whatever this process may use.
-func cores() int {
+// Cores is how many cores the machine has, whatever this process may use.
+func Cores() int {
 	files, err := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*")
 	if err != nil {
 		return 0

@@ -1,0 +1,249 @@
+// Command demux compares demuxers on one file: seven programmes of standard
+// definition at 37.6 Mbit/s, made with ffmpeg (bench/multiplex). It prints CPU time
+// a packet, user and system, of this whole process, so that the garbage collector's
+// share is in it.
+//
+//	go run ./bench/demux [-dir bench-out/multiplex] [-runs 7] [-rounds 4]
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/asticode/go-astits"
+
+	"tongxiang/bench/multiplex"
+	"tongxiang/internal/media"
+	"tongxiang/internal/mpegts"
+)
+
+const packetSize = mpegts.PacketSize
+
+// ring is how many frames of a stream are kept.
+const ring = 256
+
+// datagram is how much is fed at a time, as from a socket.
+const datagram = 7 * packetSize
+
+func main() {
+	dir := flag.String("dir", "bench-out/multiplex", "where the generated multiplex is kept")
+	runs := flag.Int("runs", 7, "how often each is measured")
+	rounds := flag.Int("rounds", 4, "how often the multiplex of 9.6 s is repeated in the file")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *dir, *runs, *rounds); err != nil {
+		fmt.Fprintln(os.Stderr, "demux:", err)
+		os.Exit(1)
+	}
+}
+
+// contender is one way to read a multiplex.
+type contender struct {
+	name string
+	run  func(ctx context.Context, data []byte, file string) (units int, err error)
+	// child is set for another process, whose time counts.
+	child bool
+	note  string
+}
+
+func contenders() []contender {
+	return []contender{
+		{name: "bare scan of headers", run: scan, note: "sync, PID, counter, PCR flag: the floor"},
+		{name: "ours, tables only", run: ours(mpegts.Handler{Want: func(*mpegts.Service) bool { return false }}), note: "no programme wanted: PAT, PMT, SDT, continuity"},
+		{name: "ours, access units", run: ours(mpegts.Handler{}), note: "14 streams to frames with their times"},
+		{name: "ours, everything", run: probe, note: "the same with EIT and TR 101 290, as `tongxiang probe`"},
+		{name: "go-astits v1.14.0", run: astitsDemux, note: "NextData: PES and tables; no access units"},
+		{name: "ffmpeg, copy to null", run: ffmpeg, child: true, note: "`ffmpeg -i FILE -map 0 -c copy -f null -`"},
+	}
+}
+
+func run(ctx context.Context, dir string, runs, rounds int) error {
+	files, err := multiplex.Make(ctx, dir, multiplex.Mixed, 1)
+	if err != nil {
+		return err
+	}
+	l, err := multiplex.Open(files[0])
+	if err != nil {
+		return err
+	}
+	data := make([]byte, rounds*multiplex.Packets*packetSize)
+	l.Fill(data, 0)
+	file := filepath.Join(dir, "demux.ts")
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		return err
+	}
+	// Outside the heap: 180 MB in it would let the collector wait for as much garbage,
+	// and what is measured would be page faults.
+	if data, err = mapped(file); err != nil {
+		return err
+	}
+	packets := float64(len(data) / packetSize)
+	cs := contenders()
+	ns := make([][]float64, len(cs))
+	allocs := make([]float64, len(cs))
+	units := make([]int, len(cs))
+	for range runs { // in turn, so that what else the machine does falls on all of them
+		for i, c := range cs {
+			// Once to warm up: the memory that the heap gave back while the others ran
+			// would come back as page faults.
+			if _, err := c.run(ctx, data, file); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			t := cpu(c.child)
+			if units[i], err = c.run(ctx, data, file); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			ns[i] = append(ns[i], float64(cpu(c.child)-t)/packets)
+			runtime.ReadMemStats(&after)
+			allocs[i] = float64(after.Mallocs-before.Mallocs) / packets
+		}
+	}
+	fmt.Printf("%.0f packets, %.1f s at %.1f Mbit/s; %d runs of each, in turn; %s, %d cores, %s.\n\n",
+		packets, packets/multiplex.PacketRate, multiplex.Rate/1e6, runs, runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
+	fmt.Println("| demuxer | ns a packet, median (min) | of ours | allocations a packet | units | |\n|---|---|---|---|---|---|")
+	median := func(v []float64) float64 { s := slices.Sorted(slices.Values(v)); return s[len(s)/2] }
+	const reference = 2 // ours, access units
+	for i, c := range cs {
+		heap := fmt.Sprintf("%.3f", allocs[i])
+		if c.child {
+			heap = ""
+		}
+		fmt.Printf("| %s | %.1f (%.1f) | %.2f | %s | %d | %s |\n", c.name, median(ns[i]), slices.Min(ns[i]), median(ns[i])/median(ns[reference]), heap, units[i], c.note)
+	}
+	return nil
+}
+
+// mapped returns a file's bytes, all of them in memory.
+func mapped(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data, err := syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_SHARED|syscall.MAP_POPULATE)
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", file, err)
+	}
+	return data, nil
+}
+
+// cpu returns the time that this process, or its children, used so far.
+func cpu(children bool) time.Duration {
+	who := syscall.RUSAGE_SELF
+	if children {
+		who = syscall.RUSAGE_CHILDREN
+	}
+	var r syscall.Rusage
+	if syscall.Getrusage(who, &r) != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+func scan(_ context.Context, data []byte, _ string) (int, error) {
+	var counters [8192]byte
+	seen := 0
+	for at := 0; at+packetSize <= len(data); at += packetSize {
+		p := data[at : at+packetSize : at+packetSize]
+		if p[0] != 0x47 {
+			return 0, errors.New("lost sync")
+		}
+		id := uint16(p[1]&0x1F)<<8 | uint16(p[2])
+		if counters[id] != p[3]&0x0F {
+			seen++
+		}
+		counters[id] = p[3] & 0x0F
+		if p[3]&0x20 != 0 && p[4] >= 7 && p[5]&0x10 != 0 {
+			seen++
+		}
+	}
+	return seen, nil
+}
+
+// ours demuxes as a receiver does that was started long ago: one demuxer for all
+// runs, and the newest frames are kept as in the hub, so that memory is neither
+// warmer nor colder than there.
+func ours(h mpegts.Handler) func(context.Context, []byte, string) (int, error) {
+	n := 0
+	kept := make(map[uint16]*[ring]*media.Frame)
+	h.Frame = func(s *mpegts.Stream, f *media.Frame, _ mpegts.Times) {
+		r := kept[s.PID]
+		if r == nil {
+			r = new([ring]*media.Frame)
+			kept[s.PID] = r
+		}
+		r[s.AccessUnits%ring] = f
+		n++
+	}
+	d := mpegts.NewDemuxer(h)
+	return func(_ context.Context, data []byte, _ string) (int, error) {
+		before := n
+		for ; len(data) > 0; data = data[min(datagram, len(data)):] {
+			d.Feed(data[:min(datagram, len(data))], 1)
+		}
+		d.Flush()
+		if s := d.Stats(); s.Continuity+s.SyncErrors+s.CRCErrors+s.BadPES+s.BadUnits > 0 {
+			return n - before, fmt.Errorf("errors in a clean stream: %+v", s)
+		}
+		return n - before, nil
+	}
+}
+
+func probe(_ context.Context, data []byte, _ string) (int, error) {
+	p := mpegts.NewProber()
+	for ; len(data) > 0; data = data[min(datagram, len(data)):] {
+		_, _ = p.Write(data[:min(datagram, len(data))])
+	}
+	p.Flush()
+	n := uint64(0)
+	for _, s := range p.Report(nil).Services {
+		for _, st := range s.Streams {
+			n += st.AccessUnits
+		}
+	}
+	return int(n), nil
+}
+
+func astitsDemux(ctx context.Context, data []byte, _ string) (int, error) {
+	d := astits.NewDemuxer(ctx, bytes.NewReader(data), astits.DemuxerOptPacketSize(packetSize))
+	n := 0
+	for {
+		item, err := d.NextData()
+		if errors.Is(err, astits.ErrNoMorePackets) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		if item.PES != nil {
+			n++
+		}
+	}
+}
+
+func ffmpeg(ctx context.Context, _ []byte, file string) (int, error) {
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-i", file, "-map", "0", "-c", "copy", "-f", "null", "-").CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return 0, nil
+}

@@ -1,0 +1,369 @@
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/mpegts"
+	"tongxiang/internal/playout/fmp4"
+)
+
+// ErrEmpty: the file ends before anything in it can be played.
+var ErrEmpty = errors.New("nothing in it can be played")
+
+// tailFragments is how many fragments at the end of a file are read whole: those
+// that a disk may not have had yet when the power went.
+const tailFragments = 8
+
+// Extent is how much there is of a media file.
+type Extent struct {
+	Bytes    int64
+	Duration time.Duration
+	Modified time.Time // when it was written last
+	// Cut is how many bytes were cut off the end, because they were not whole.
+	Cut int64
+	// Remade is set when the index did not fit and was made anew.
+	Remade bool
+	Index  []Entry
+}
+
+// Mend makes a media file in dir, which nobody writes, whole: what is torn at its end
+// is cut off, its index is made anew where it does not fit. Nothing else is changed;
+// on a file that is whole nothing is. deep reads every byte and compares checksums.
+// A file without anything to play is [ErrEmpty], and is left as it is.
+func Mend(dir, name string, deep bool) (Extent, error) { return mend(dir, name, deep, true) }
+
+// MendFlat is Mend for a file of versions before folders, which has no index beside it.
+func MendFlat(dir, name string) (Extent, error) { return mend(dir, name, false, false) }
+
+func mend(dir, name string, deep, indexed bool) (Extent, error) {
+	var e Extent
+	f, err := openRegular(filepath.Join(dir, name), os.O_RDWR)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errReadOnly) {
+		f, err = openRegular(filepath.Join(dir, name), os.O_RDONLY) // a whole file needs no writing
+	}
+	if err != nil {
+		return e, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return e, fmt.Errorf("look at %s: %w", name, err)
+	}
+	e.Modified = info.ModTime()
+	old, err := ReadIndex(dir, name)
+	if err != nil && !errors.Is(err, ErrNotRecording) && !errors.Is(err, fs.ErrNotExist) {
+		return e, err
+	}
+	if filepath.Ext(name) == ".ts" {
+		err = e.mendTS(f, info.Size(), old, deep)
+	} else {
+		err = e.mendMP4(f, info.Size(), old, deep)
+	}
+	if err != nil {
+		return e, err
+	}
+	if e.Cut = info.Size() - e.Bytes; e.Cut > 0 {
+		if err := f.Truncate(e.Bytes); err != nil {
+			return e, fmt.Errorf("cut the torn end of %s: %w", name, err)
+		}
+	}
+	if indexed {
+		e.Remade, err = replaceIndex(dir, name, e.Index)
+	}
+	return e, err
+}
+
+// mendMP4 finds the whole fragments of an MP4 file and writes its own index when it
+// has none yet.
+func (e *Extent) mendMP4(f *os.File, size int64, old []Entry, deep bool) error {
+	scan, err := fmp4.Scan(f, size)
+	if errors.Is(err, fmp4.ErrNoInit) {
+		return fmt.Errorf("%w: %w", ErrEmpty, err)
+	}
+	if err != nil {
+		return err
+	}
+	tail := tailFragments
+	if deep {
+		tail = len(scan.Index)
+	}
+	if err := scan.VerifyTail(f, tail); err != nil {
+		return err
+	}
+	if len(scan.Index) == 0 {
+		return fmt.Errorf("%w: no fragment", ErrEmpty)
+	}
+	e.Bytes, e.Duration = scan.Bytes, scan.Duration
+	known := make(map[int64]Entry, len(old))
+	for _, o := range old {
+		known[o.Offset] = o
+	}
+	head, err := entryOf(f, known, Entry{Head: true, Length: scan.Head}, deep)
+	if err != nil {
+		return err
+	}
+	e.Index = append(make([]Entry, 0, len(scan.Index)+1), head)
+	for _, g := range scan.Index {
+		n := Entry{Offset: g.Offset, Length: g.Length, TimeUS: g.Start.Microseconds(), DurationUS: g.Duration().Microseconds(), Sync: g.Sync}
+		if g.Checked {
+			n.CRC = Hex(g.CRC)
+		} else if n, err = entryOf(f, known, n, deep); err != nil {
+			return err
+		}
+		if o, ok := known[g.Offset]; ok && o.Length == n.Length && o.CRC == n.CRC && near(o, n) {
+			n = o // times that differ by rounding
+		}
+		e.Index = append(e.Index, n)
+	}
+	if scan.Space > 0 {
+		return writeSegmentIndex(f, scan)
+	}
+	return nil
+}
+
+// near reports whether two entries tell the same times, but for rounding.
+func near(a, b Entry) bool {
+	d, l := a.TimeUS-b.TimeUS, a.DurationUS-b.DurationUS
+	return a.Sync == b.Sync && d > -1000 && d < 1000 && l > -1000 && l < 1000
+}
+
+// entryOf completes an entry with its checksum: the one that is known, unless all is
+// to be read.
+func entryOf(r io.ReaderAt, known map[int64]Entry, n Entry, deep bool) (Entry, error) {
+	if o, ok := known[n.Offset]; ok && !deep && o.Length == n.Length {
+		n.CRC = o.CRC
+		return n, nil
+	}
+	crc, err := fmp4.Checksum(r, n.Offset, n.Length)
+	n.CRC = Hex(crc)
+	return n, err
+}
+
+// writeSegmentIndex writes the index within the file over the space kept for it.
+func writeSegmentIndex(f *os.File, scan fmp4.Extent) error {
+	head, body := fmp4.Index(scan.Index, scan.Duration, scan.Bytes, scan.Lead)
+	for _, w := range []struct {
+		b  []byte
+		at int64
+	}{{body, scan.Space + int64(len(head))}, {head, scan.Space}} {
+		if _, err := f.WriteAt(w.b, w.at); err != nil {
+			return fmt.Errorf("write the index within the file: %w", err)
+		}
+		if err := f.Sync(); err != nil {
+			return fmt.Errorf("write the index within the file: %w", err)
+		}
+	}
+	return nil
+}
+
+// tsTail is how much of the end of a transport stream is looked at packet by packet.
+const tsTail = 8 << 20
+
+// mendTS finds how much of a transport stream is whole. An index that fits is
+// believed up to its last line; what is behind it, or all when it does not fit, is
+// read and told in fragments of about a second.
+func (e *Extent) mendTS(f *os.File, size int64, old []Entry, deep bool) error {
+	whole, err := wholePackets(f, size)
+	if err != nil {
+		return err
+	}
+	if whole == 0 {
+		return fmt.Errorf("%w: no packet", ErrEmpty)
+	}
+	kept := make([]Entry, 0, len(old))
+	for _, o := range old {
+		end := int64(0)
+		if n := len(kept); n > 0 {
+			end = kept[n-1].Offset + kept[n-1].Length
+		}
+		if o.Offset != end || o.Length%mpegts.PacketSize != 0 || o.Offset+o.Length > whole || o.Head || !starts(f, o.Offset) {
+			break
+		}
+		if deep || len(old)-len(kept) <= tailFragments {
+			if crc, err := fmp4.Checksum(f, o.Offset, o.Length); err != nil || Hex(crc) != o.CRC {
+				break
+			}
+		}
+		kept = append(kept, o)
+	}
+	e.Bytes = whole
+	if e.Index, err = indexTS(f, kept, whole); err != nil {
+		return err
+	}
+	for _, o := range e.Index {
+		e.Duration = max(e.Duration, o.End())
+	}
+	return nil
+}
+
+// wholePackets returns the length of a transport stream up to its last whole packet:
+// the tail is looked at packet by packet and cut where one does not begin as it must.
+func wholePackets(r io.ReaderAt, size int64) (int64, error) {
+	size -= size % mpegts.PacketSize
+	from := max(size-tsTail/mpegts.PacketSize*mpegts.PacketSize, 0)
+	b := make([]byte, size-from)
+	if _, err := r.ReadAt(b, from); err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("read the end: %w", err)
+	}
+	for at := 0; at < len(b); at += mpegts.PacketSize {
+		if b[at] != 0x47 {
+			return from + int64(at), nil
+		}
+	}
+	return size, nil
+}
+
+func starts(r io.ReaderAt, at int64) bool {
+	var b [1]byte
+	_, err := r.ReadAt(b[:], at)
+	return err == nil && b[0] == 0x47
+}
+
+// indexTS tells the fragments of a transport stream behind those that are known.
+func indexTS(r io.ReaderAt, known []Entry, size int64) ([]Entry, error) {
+	out := known
+	at, start := int64(0), time.Duration(0)
+	if n := len(out); n > 0 {
+		at, start = out[n-1].Offset+out[n-1].Length, out[n-1].End()
+	}
+	if at >= size {
+		return out, nil
+	}
+	s := newTSScanner(at, start)
+	b := make([]byte, 1024*mpegts.PacketSize)
+	for at < size {
+		n, err := r.ReadAt(b[:min(int64(len(b)), size-at)], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("read at %d: %w", at, err)
+		}
+		if n = n / mpegts.PacketSize * mpegts.PacketSize; n == 0 {
+			break
+		}
+		for i := 0; i < n; i += mpegts.PacketSize {
+			s.packet(b[i : i+mpegts.PacketSize])
+		}
+		at += int64(n)
+	}
+	return append(out, s.finish()...), nil
+}
+
+// tsScanner makes entries of packets as they lie in a file, where only the
+// programme's clock tells the time.
+type tsScanner struct {
+	demux  *mpegts.Demuxer
+	pcr    uint16
+	clocks map[uint16]bool
+	video  uint16
+	kind   byte
+	at     int64
+	line   media.Timeline
+	zero   media.Time
+	shift  time.Duration
+	begun  bool
+	now    time.Duration
+	out    []Entry
+	open   bool
+	cur    Entry
+	crc    []byte
+}
+
+func newTSScanner(at int64, start time.Duration) *tsScanner {
+	s := &tsScanner{at: at, shift: start, now: start}
+	s.demux = mpegts.NewDemuxer(mpegts.Handler{
+		Service: func(v *mpegts.Service) {
+			s.pcr, s.video = v.PCRPID, 0
+			for _, st := range v.Streams {
+				if s.video == 0 && st.Codec.Kind() == media.Video {
+					s.video, s.kind = st.PID, st.Type
+				}
+			}
+		},
+		PCR: func(pid uint16, pcr int64, _ bool) {
+			if pid != s.pcr {
+				return
+			}
+			// Without arrivals time goes on by the clock itself; a jump of it is a step of nothing.
+			t, _ := s.line.Time(uint64(pcr/300), int64(s.line.Latest()))
+			if !s.begun {
+				s.zero, s.begun = t, true
+			}
+			s.now = max(s.now, t.Sub(s.zero)+s.shift)
+		},
+		Want: func(*mpegts.Service) bool { return false },
+	})
+	return s
+}
+
+const (
+	// fragment is how much one entry of a scan tells of.
+	fragment = time.Second
+	// maxFragment bounds it in bytes: a stream that has no clock, or no tables.
+	maxFragment = 8 << 20
+)
+
+func (s *tsScanner) packet(p []byte) {
+	pid := uint16(p[1]&0x1F)<<8 | uint16(p[2])
+	sync := s.video != 0 && pid == s.video && mpegts.RandomAccess(p, s.kind)
+	tables := pid == 0
+	s.demux.Feed(p, 0)
+	long := s.now - s.cur.Start()
+	// Tables stand before a picture where decoding can start: cut there.
+	if s.open && (tables && long >= fragment*6/10 || long >= 5*fragment || len(s.crc) >= maxFragment) {
+		s.close()
+	}
+	if !s.open {
+		s.open = true
+		s.cur = Entry{Offset: s.at, TimeUS: s.now.Microseconds()}
+	}
+	if sync && len(s.crc) <= 8*mpegts.PacketSize {
+		s.cur.Sync = true
+	}
+	if s.cur.PTS == nil && pid == s.video {
+		if pts := mpegts.PacketPTS(p); pts != mpegts.NoTime {
+			s.cur.PTS = &pts
+		}
+	}
+	s.crc = append(s.crc, p...)
+	s.at += mpegts.PacketSize
+}
+
+func (s *tsScanner) close() {
+	s.cur.Length = s.at - s.cur.Offset
+	s.cur.DurationUS = max(s.now.Microseconds()-s.cur.TimeUS, 0)
+	s.cur.CRC = Hex(Checksum(s.crc))
+	s.out = append(s.out, s.cur)
+	s.crc, s.open = s.crc[:0], false
+}
+
+func (s *tsScanner) finish() []Entry {
+	if s.open {
+		s.close()
+	}
+	return s.out
+}
+
+// Measure returns how much there is of an MP4 file that has no index beside it, and
+// changes nothing.
+func Measure(dir, name string) (Extent, error) {
+	f, err := openRegular(filepath.Join(dir, name), os.O_RDONLY)
+	if err != nil {
+		return Extent{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Extent{}, fmt.Errorf("look at %s: %w", name, err)
+	}
+	scan, err := fmp4.Scan(f, info.Size())
+	if errors.Is(err, fmp4.ErrNoInit) || err == nil && scan.Fragments == 0 {
+		return Extent{}, fmt.Errorf("%w: %s", ErrEmpty, name)
+	}
+	return Extent{Bytes: scan.Bytes, Duration: scan.Duration, Modified: info.ModTime()}, err
+}
