@@ -1,9 +1,13 @@
 package sfu
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
+
+	"tongxiang/internal/media"
+	"tongxiang/internal/stream"
 )
 
 func TestSmallestLayerThatIsHighEnoughIsChosen(t *testing.T) {
@@ -169,5 +173,42 @@ func TestSpeakersKeepTheirAudioSlot(t *testing.T) {
 		if got := seat(c.now, c.speakers, 3); !slices.Equal(got, c.want) {
 			t.Errorf("seat(%v, %v) = %v, want %v", c.now, c.speakers, got, c.want)
 		}
+	}
+}
+
+func TestThePlainViewerHearsHisLanguage(t *testing.T) {
+	hub := stream.NewHub(slog.New(slog.DiscardHandler))
+	defer hub.Close()
+	pub, err := hub.Publish("channels/a", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pub.Close()
+	sound := func(label stream.Label, language string) stream.TrackInfo {
+		return stream.TrackInfo{Label: label, Form: stream.Frames, Format: media.Format{Codec: media.Opus, Language: language}}
+	}
+	opus := func(c media.Codec) bool { return c == media.Opus }
+	for _, c := range []struct {
+		name   string
+		tracks []stream.TrackInfo
+		want   string
+		label  stream.Label
+	}{
+		{"one, of no language", []stream.TrackInfo{sound("audio", "")}, "", "audio"},
+		{"the first", []stream.TrackInfo{sound("audio", "bod"), sound("audio2", "eng")}, "", "audio"},
+		{"Chinese before the first", []stream.TrackInfo{sound("audio", "bod"), sound("audio2", "chi")}, "", "audio2"},
+		{"what he wants", []stream.TrackInfo{sound("audio", "chi"), sound("audio2", "bod")}, "bod", "audio2"},
+		{"by label", []stream.TrackInfo{sound("audio", "chi"), sound("audio2", "")}, "audio2", "audio2"},
+		{"what is not there", []stream.TrackInfo{sound("audio", "chi"), sound("audio2", "bod")}, "uig", "audio"},
+		{"only the second is there yet", []stream.TrackInfo{sound("audio2", "")}, "", "audio2"},
+		{"nothing is there yet", nil, "", "audio"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tracks := pub.SetTracks(c.tracks)
+			slices.Reverse(tracks) // the order of publishing says nothing
+			if got := spokenIn(tracks, c.want, opus); got != c.label {
+				t.Errorf("he hears %s, want %s", got, c.label)
+			}
+		})
 	}
 }

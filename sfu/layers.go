@@ -80,9 +80,9 @@ func candidates(tracks []*stream.Track, label stream.Label, playable func(media.
 	return out
 }
 
-// sound returns the label of the sound that a plain viewer gets: the wanted language
+// spokenIn returns the label of the sound that a plain viewer gets: the wanted language
 // or label, else Chinese, else the first that can be played.
-func sound(tracks []*stream.Track, want string, playable func(media.Codec) bool) stream.Label {
+func spokenIn(tracks []*stream.Track, want string, playable func(media.Codec) bool) stream.Label {
 	best, rank := stream.LabelAudio, 0
 	for _, t := range tracks {
 		f := t.Format()

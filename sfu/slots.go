@@ -114,7 +114,7 @@ func (s *slot) choose(now int64) {
 	var tracks []*stream.Track
 	if s.src != nil {
 		if s.v.plain && !s.video {
-			s.label = sound(s.src.sub.Tracks(), s.v.grant.Audio, s.playable)
+			s.label = spokenIn(s.src.sub.Tracks(), s.v.grant.Audio, s.playable)
 		}
 		tracks = candidates(s.src.sub.Tracks(), s.label, s.playable)
 		if len(tracks) == 0 && s.v.plain && s.video && s.label == stream.LabelVideo {

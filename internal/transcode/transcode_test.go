@@ -547,6 +547,24 @@ func TestWithoutRoomOrProgrammeTheReasonIsGiven(t *testing.T) {
 	}
 }
 
+func TestALowRateThatIsAskedForByNameIsRefusedWithItsReason(t *testing.T) {
+	r := newRig(t, Config{Max: 1})
+	r.play(playtest.Make(t, 1, "320x180", playtest.Plain))
+	if _, err := r.s.room.enter(true, 0.3); err != nil { // another channel has the place
+		t.Fatal(err)
+	}
+	for _, t2 := range []Target{HLS800, WebRTC350} {
+		_, err := r.s.Resolve(t.Context(), Rendition(source, t2), HLS)
+		var e *apierr.Error
+		if !errors.As(err, &e) || e.Code != "transcode_busy" {
+			t.Errorf("%s: %v", t2, err)
+		}
+	}
+	if st := r.s.Stats(); st.Refusals != 2 || st.Starts != 0 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
 func TestAProgramThatIsNotFFmpegIsTriedAgainAndCounted(t *testing.T) {
 	no, err := exec.LookPath("false")
 	if err != nil {
