@@ -116,7 +116,8 @@ func TestACutPrimaryDoesNotEndWhatPeopleWatch(t *testing.T) {
 	var playlist string
 	for line := range strings.Lines(get("index.m3u8")) {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-			playlist = line
+			playlist = line // the first: the channel as it is; the others are renditions
+			break
 		}
 	}
 	eventually(t, "segments", func() bool { return strings.Count(get(playlist), "#EXTINF") >= 2 })

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { createSocket } from 'node:dgram'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 const root = new URL('../..', import.meta.url).pathname
@@ -102,6 +102,8 @@ ${withDemo ? `channels:\n  - {id: demo, name: 通乡测试节目, source: "udp:/
 
   async close() {
     await this.end()
+    const kept = process.env.TONGXIANG_TEST_LOG // a folder for the logs of servers, to find out why a test failed
+    if (kept) writeFileSync(join(kept, `${basename(this.dir)}.log`), this.log.join('\n'))
     rmSync(this.dir, { recursive: true, force: true })
   }
 

@@ -70,12 +70,12 @@ func (l *lane) decodable(f *media.Frame, start, fresh bool) bool {
 // output is one media playlist: the picture, with its sound or alone, or one of
 // several sounds. Its window is read by others under the session's lock.
 type output struct {
-	name  string // the playlist's: live, video, audio, audio2 …
-	lanes []int
-	win   window
-	late  []*segment
-	inits [][]byte // by number
-	shape []media.Codec
+	name    string // the playlist's: live, video, audio, audio2 …
+	lanes   []int
+	win     window
+	late    []*segment
+	inits   [][]byte       // by number
+	formats []media.Format // of the newest initialisation segment, in its order; they stay while the source is away
 
 	open          *segment   // nil: the next part begins a segment
 	first         uint64     // number of the next segment

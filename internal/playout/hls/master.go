@@ -116,7 +116,7 @@ func (m *muxer) master(low []Low) string {
 		}
 		v.codecs = append(v.codecs, c)
 	}
-	for _, f := range m.described(main) {
+	for _, f := range main.formats {
 		add(f)
 		if f.Codec.Kind() == media.Video {
 			v.width, v.height, v.fps = f.Width, f.Height, f.FPS
@@ -131,7 +131,7 @@ func (m *muxer) master(low []Low) string {
 		var formats []media.Format
 		loudest, average := 0, 0
 		for _, o := range m.outs[1:] {
-			d := m.described(o)
+			d := o.formats
 			if len(d) == 0 || len(o.win.segments) == 0 {
 				continue // nothing has come of it
 			}

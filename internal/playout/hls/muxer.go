@@ -112,6 +112,9 @@ func (m *muxer) tracks(tracks []track) (ok bool) {
 	m.lead, m.waiting = -1, false
 	if len(tracks) == 0 { // the source is away
 		m.lanes = nil
+		for _, o := range m.outs {
+			o.lanes = nil
+		}
 		return true
 	}
 	lay := layoutOf(tracks)
@@ -237,7 +240,6 @@ func (m *muxer) begin(track int, f *media.Frame) (ok bool, err error) {
 // its, needs it, or when one of its tracks has become known.
 func (m *muxer) describe(o *output, anew bool, track int) error {
 	var formats []media.Format
-	var shape []media.Codec
 	var in []int
 	for _, i := range o.lanes {
 		l := &m.lanes[i]
@@ -245,7 +247,7 @@ func (m *muxer) describe(o *output, anew bool, track int) error {
 			continue // a picture joins with its own first frame
 		}
 		anew = anew || !l.active
-		formats, shape, in = append(formats, l.format), append(shape, l.format.Codec), append(in, i)
+		formats, in = append(formats, l.format), append(in, i)
 	}
 	if !anew || len(in) == 0 {
 		return nil
@@ -258,8 +260,9 @@ func (m *muxer) describe(o *output, anew bool, track int) error {
 	// change. New parameters of the same tracks only need their new description,
 	// and times go on: players then stay aligned over all playlists.
 	n := len(o.inits)
-	o.discontinuity = o.discontinuity || n > 0 && !slices.Equal(shape, o.shape)
-	o.shape = shape
+	same := slices.EqualFunc(formats, o.formats, func(a, b media.Format) bool { return a.Codec == b.Codec })
+	o.discontinuity = o.discontinuity || n > 0 && !same
+	o.formats = formats
 	if n == 0 || !bytes.Equal(init, o.inits[n-1]) {
 		o.inits = append(o.inits, init)
 	}
@@ -386,15 +389,4 @@ func (m *muxer) lastEpoch() uint64 {
 		n = max(n, o.win.lastEpoch())
 	}
 	return n
-}
-
-// described returns the formats of what an output sends now.
-func (m *muxer) described(o *output) []media.Format {
-	var out []media.Format
-	for _, i := range o.lanes {
-		if m.lanes[i].active {
-			out = append(out, m.lanes[i].format)
-		}
-	}
-	return out
 }

@@ -64,12 +64,8 @@ func (x *session) oldSources(after, number uint64) []oldSource {
 			}
 			src.outs = append(src.outs, o)
 			src.pieces = append(src.pieces, of.pieces())
-			n := 0
-			for _, i := range o.lanes {
-				if l := &x.mux.lanes[i]; l.active {
-					n++
-					src.tracks = append(src.tracks, oldTrack{o, of.init, n, l.format})
-				}
+			for n, f := range o.formats {
+				src.tracks = append(src.tracks, oldTrack{o, of.init, n + 1, f})
 			}
 		}
 		out = append(out, src)

@@ -314,10 +314,7 @@ func (x *session) serveMaster(w http.ResponseWriter, r *http.Request) error {
 	if x.server.cfg.Low != nil {
 		low = x.server.cfg.Low(x.name)
 	}
-	x.mu.RLock()
-	text := x.mux.master(low)
-	x.mu.RUnlock()
-	return x.server.list(w, r, newListing(text))
+	return x.server.list(w, r, newListing(x.master(low)))
 }
 
 // list sends a playlist and counts it.

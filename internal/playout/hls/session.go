@@ -238,6 +238,13 @@ func (x *session) wait(ctx context.Context, ready func() bool) error {
 // started reports whether a player can begin. The caller holds mu.
 func (x *session) started() bool { return x.caught && x.mux.started() }
 
+// master describes the session as it is now.
+func (x *session) master(low []Low) string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.mux.master(low)
+}
+
 // held returns the bytes of the segments that are kept.
 func (x *session) held() int {
 	x.mu.RLock()
