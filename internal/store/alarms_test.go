@@ -8,8 +8,10 @@ import (
 	"tongxiang/internal/store"
 )
 
-func TestAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T) { both(t, testAlarmsAreKeptWithTheirTimesAndPruned) }
+
+func testAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	check(t, s.RaiseAlarm(ctx, "cctv1", "black", noon))
 	check(t, s.RaiseAlarm(ctx, "cctv1", "black", noon)) // told twice
 	check(t, s.RaiseAlarm(ctx, "cctv1", "silent", *after(time.Minute)))

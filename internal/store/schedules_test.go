@@ -8,8 +8,10 @@ import (
 	"tongxiang/internal/store"
 )
 
-func TestScheduleLivesFromCreationToDeletion(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestScheduleLivesFromCreationToDeletion(t *testing.T) { both(t, testScheduleLivesFromCreationToDeletion) }
+
+func testScheduleLivesFromCreationToDeletion(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	x := store.Schedule{
 		ID: "s1", Stream: "channels/a", Title: "周三培训", Class: "training", Format: "ts", Priority: "training", Start: after(time.Hour), End: after(2 * time.Hour),
 		Zone: "Asia/Shanghai", RRule: "FREQ=WEEKLY;BYDAY=WE", PaddingBefore: time.Minute, PaddingAfter: 1500 * time.Millisecond, Enabled: true,
@@ -50,8 +52,10 @@ func TestScheduleLivesFromCreationToDeletion(t *testing.T) {
 	want(t, err, store.ErrNotFound)
 }
 
-func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) { both(t, testRunsAreFoundByTimeStateAndSeries) }
+
+func testRunsAreFoundByTimeStateAndSeries(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	run := func(key, base, state string, hour int) store.ScheduleRun {
 		from := noon.Add(time.Duration(hour) * time.Hour)
 		return store.ScheduleRun{
@@ -94,8 +98,10 @@ func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) {
 	same(t, len(l), 0)
 }
 
-func TestTheGuideIsReadByTitleKeyAndChange(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestTheGuideIsReadByTitleKeyAndChange(t *testing.T) { both(t, testTheGuideIsReadByTitleKeyAndChange) }
+
+func testTheGuideIsReadByTitleKeyAndChange(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	event := func(channel string, id, hour int) store.EPGEvent {
 		at := noon.Add(time.Duration(hour) * time.Hour)
 		return store.EPGEvent{Channel: channel, ID: id, Start: at, End: at.Add(time.Hour), Title: channel + "节目", Changed: noon.Add(time.Duration(id) * time.Second)}
