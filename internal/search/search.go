@@ -7,8 +7,10 @@
 // Words are made of a-z and 0-9 alone, whatever the script, so that no tokenizer and
 // no collation of a database touches them. The first letter tells the kind:
 //
-//	h  two characters of any other script, four digits of base 36 each; or a last one alone
+//	h  two characters of any other script, four digits of base 36 each
+//	u  one such character of a title or a name
 //	l  a Latin word or a number, or the initials from one character on
+//	p  its first two, three or four letters, so that short beginnings need no range
 //	f  a facet: a value that a filter asks for whole
 //
 // Everything is pure and safe for concurrent use.
@@ -31,6 +33,8 @@ const (
 	// MaxQuestion bounds a question, in characters.
 	MaxQuestion = 64
 
+	shortest    = 2  // letters of a beginning that is a word of its own
+	beginning   = 4  // likewise, the longest
 	longestWord = 32 // runes of a Latin word that count
 	initials    = 8  // how many of a run's initials count from each character on
 	readings    = 2  // how many initials a character may have
@@ -63,6 +67,11 @@ func Words(t Text) []string {
 		for r := range runs(s) {
 			r.words(seen)
 			r.initials(seen)
+			if !r.latin {
+				for _, c := range r.text {
+					seen["u"+digits(c)] = struct{}{}
+				}
+			}
 		}
 	}
 	for r := range runs(cut(t.Body, MaxBody)) {
@@ -102,10 +111,12 @@ func Ask(question string) []Term {
 			break
 		}
 		switch {
+		case r.latin && len(r.text) >= shortest && len(r.text) <= beginning:
+			add(Term{Word: "p" + string(r.text)})
 		case r.latin:
-			add(Term{Word: r.word(), Prefix: len(r.text) > 1})
+			add(Term{Word: r.word(), Prefix: len(r.text) > beginning})
 		case len(r.text) == 1:
-			add(Term{Word: "h" + digits(r.text[0]), Prefix: true})
+			add(Term{Word: "u" + digits(r.text[0])})
 		default:
 			for i := range len(r.text) - 1 {
 				add(Term{Word: "h" + digits(r.text[i]) + digits(r.text[i+1])})
@@ -156,15 +167,19 @@ func (r run) word() string { return "l" + string(r.text[:min(len(r.text), longes
 
 func (r run) words(out map[string]struct{}) {
 	if r.latin {
-		out[r.word()] = struct{}{}
+		latin(r.word()[1:], out)
 		return
 	}
-	for i, c := range r.text {
-		w := "h" + digits(c)
-		if i+1 < len(r.text) {
-			w += digits(r.text[i+1])
-		}
-		out[w] = struct{}{}
+	for i := range len(r.text) - 1 {
+		out["h"+digits(r.text[i])+digits(r.text[i+1])] = struct{}{}
+	}
+}
+
+// latin adds a word and its beginnings.
+func latin(w string, out map[string]struct{}) {
+	out["l"+w] = struct{}{}
+	for n := shortest; n <= min(beginning, len(w)); n++ {
+		out["p"+w[:n]] = struct{}{}
 	}
 }
 
@@ -179,7 +194,7 @@ func (r run) initials(out map[string]struct{}) {
 		letters[i] = initialsOf(c)
 	}
 	for i := range letters {
-		ways := []string{"l"}
+		ways := []string{""}
 		for _, l := range letters[i:min(i+initials, len(letters))] {
 			if l == "" {
 				break
@@ -195,8 +210,8 @@ func (r run) initials(out map[string]struct{}) {
 			ways = next
 		}
 		for _, w := range ways {
-			if len(w) > 2 {
-				out[w] = struct{}{}
+			if len(w) >= shortest {
+				latin(w, out)
 			}
 		}
 	}

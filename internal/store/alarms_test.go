@@ -8,7 +8,9 @@ import (
 	"tongxiang/internal/store"
 )
 
-func TestAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T) { both(t, testAlarmsAreKeptWithTheirTimesAndPruned) }
+func TestAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T) {
+	both(t, testAlarmsAreKeptWithTheirTimesAndPruned)
+}
 
 func testAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()

@@ -81,6 +81,8 @@ type libraryQuery struct {
 	count string // likewise, where only the number of rows matters
 	ord   string // the column of the number
 	w     where
+
+	searched bool // it asks the search index
 }
 
 // Library returns a page of the library.
@@ -96,12 +98,26 @@ func (s *Store) Library(ctx context.Context, f LibraryFilter, p LibraryPage) (Li
 	if !possible {
 		return LibraryList{}, nil
 	}
+	read := func(f func(querier) error) error { return f(s.read) }
+	if q.searched {
+		read = func(f func(querier) error) error { return s.searching(ctx, f) }
+	}
+	var out LibraryList
+	err = read(func(db querier) error {
+		out, err = s.libraryPage(ctx, db, f, p, q, order)
+		return err
+	})
+	return out, err
+}
+
+// libraryPage reads what was asked for.
+func (s *Store) libraryPage(ctx context.Context, db querier, f LibraryFilter, p LibraryPage, q libraryQuery, order string) (LibraryList, error) {
 	var out LibraryList
 	count := "SELECT COUNT(*) FROM " + q.count + q.w.String()
 	if f.Text != "" {
 		count = fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM %s%s LIMIT %d) matches", q.count, q.w.String(), MaxMatches+1)
 	}
-	if err := s.read.QueryRowContext(ctx, count, q.w.args...).Scan(&out.Total); err != nil {
+	if err := db.QueryRowContext(ctx, count, q.w.args...).Scan(&out.Total); err != nil {
 		return out, fmt.Errorf("count the library: %w", classify(err))
 	}
 	if f.Text != "" && out.Total > MaxMatches {
@@ -121,9 +137,14 @@ func (s *Store) Library(ctx context.Context, f LibraryFilter, p LibraryPage) (Li
 			q.w.add(q.ord+" "+map[string]string{"newest": "<", "oldest": ">"}[f.Sort]+" ?", n)
 		}
 	}
+	if q.searched && s.postgres && byOrd && !out.More {
+		// Few match: they are to be found first, and sorted then. When many do, walking
+		// down the list meets them soon.
+		order = strings.Replace(order, q.ord, q.ord+" + 0", 1)
+	}
 	n := len(q.w.args)
 	query := fmt.Sprintf("SELECT recordings.ord, %s FROM %s%s ORDER BY %s LIMIT $%d OFFSET $%d", recordingColumns, q.from, q.w.String(), order, n+1, n+2)
-	found, err := many(ctx, s.read, scanIndexed, query, append(q.w.args, limit+1, offset)...)
+	found, err := many(ctx, db, scanIndexed, query, append(q.w.args, limit+1, offset)...)
 	if err != nil {
 		return out, fmt.Errorf("list the library: %w", err)
 	}
@@ -150,26 +171,38 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 			return q, false
 		}
 	}
-	for _, x := range []struct{ kind, value string }{{facetClass, f.Class}, {facetStream, f.Stream}, {facetPerson, f.Person}, {facetUnit, f.Unit}} {
-		if x.value != "" {
-			terms = append(terms, search.Term{Word: search.Facet(x.kind, x.value)})
+	facet := func(kind, value string) {
+		if value != "" {
+			terms = append(terms, search.Term{Word: search.Facet(kind, value)})
 		}
+	}
+	facet(facetPerson, f.Person)
+	facet(facetUnit, f.Unit)
+	if len(terms) > 0 { // else the table's own indexes are better
+		facet(facetClass, f.Class)
+		facet(facetStream, f.Stream)
 	}
 	switch {
 	case len(terms) == 0:
 		q.from, q.count, q.ord = "recordings", "recordings", "recordings.ord"
 		q.w.conds = append(q.w.conds, map[bool]string{true: "deleted IS NOT NULL", false: "deleted IS NULL"}[f.Deleted])
+		if f.Class != "" {
+			q.w.add("class = ?", f.Class)
+		}
+		if f.Stream != "" {
+			q.w.add("stream = ?", f.Stream)
+		}
 	default:
-		terms = append(terms, search.Term{Word: search.Facet(facetBin, yesNo(f.Deleted))})
+		q.searched = true
 		if s.postgres {
 			q.ord = "recording_search.ord"
 			q.from = "recording_search JOIN recordings ON recordings.ord = recording_search.ord"
-			q.w.add("recording_search.words @@ CAST(? AS TSQUERY)", s.matching(terms))
+			q.w.add("recording_search.words @@ CAST(? AS TSQUERY)", s.matching(terms, f.Deleted))
 		} else {
 			q.ord = "recording_search.rowid"
 			// CROSS: the index is to lead, whatever SQLite believes.
 			q.from = "recording_search CROSS JOIN recordings ON recordings.ord = recording_search.rowid"
-			q.w.add("recording_search MATCH ?", s.matching(terms))
+			q.w.add("recording_search MATCH ?", s.matching(terms, f.Deleted))
 		}
 		q.count = "recording_search"
 		if f.State != "" {

@@ -42,7 +42,9 @@ func testLibraryIsSearched(t *testing.T, db database) {
 		x.Title, x.Class, x.Stream, x.People, x.Units = "2026年防汛会商", "meeting", "meetings/42/programme", []string{"张伟", "李雷"}, []string{"青山镇"}
 	})
 	put(t, s, "news", 1, func(x *store.Recording) { x.Title, x.Class = "CCTV-1 新闻联播", "news" })
-	put(t, s, "rice", 2, func(x *store.Recording) { x.Title, x.Class, x.State = "水稻栽培技术", "training", store.RecordingFailed })
+	put(t, s, "rice", 2, func(x *store.Recording) {
+		x.Title, x.Class, x.State = "水稻栽培技术", "training", store.RecordingFailed
+	})
 	check(t, s.PutRecordingTexts(ctx, "flood", "王五：请各镇报告水库水位", []store.Chapter{{AtMS: 5, Kind: "speaker", Title: "张伟", Who: "p1"}}))
 	check(t, s.PutRecordingTexts(ctx, "rice", "病虫害防治", nil))
 	check(t, s.PutRecordingTexts(ctx, "rice", "病虫害防治，纹枯病", nil)) // again, in place of the first
@@ -56,7 +58,8 @@ func testLibraryIsSearched(t *testing.T, db database) {
 		{store.LibraryFilter{Text: "张伟"}, "flood"},
 		{store.LibraryFilter{Text: "青山"}, "flood"},
 		{store.LibraryFilter{Text: "水库"}, "flood"},
-		{store.LibraryFilter{Text: "水"}, "rice flood"},
+		{store.LibraryFilter{Text: "水"}, "rice"}, // one character: of titles and names
+		{store.LibraryFilter{Text: "镇"}, "flood"},
 		{store.LibraryFilter{Text: "fxhs"}, "flood"},
 		{store.LibraryFilter{Text: "xwlb"}, "news"},
 		{store.LibraryFilter{Text: "cctv 新闻"}, "news"},
@@ -76,7 +79,8 @@ func testLibraryIsSearched(t *testing.T, db database) {
 		{store.LibraryFilter{From: after(time.Hour), Text: "水"}, "rice"},
 		{store.LibraryFilter{Sort: "oldest"}, "flood news rice"},
 		{store.LibraryFilter{Sort: "title"}, "flood news rice"},
-		{store.LibraryFilter{Sort: "oldest", Text: "水"}, "flood rice"},
+		{store.LibraryFilter{Sort: "oldest", Text: "水库 OR"}, ""},
+		{store.LibraryFilter{Sort: "oldest", Class: "training"}, "rice"},
 		{store.LibraryFilter{Deleted: true}, ""},
 	} {
 		if got := ids(t, s, c.f); got != c.want {

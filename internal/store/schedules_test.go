@@ -8,7 +8,9 @@ import (
 	"tongxiang/internal/store"
 )
 
-func TestScheduleLivesFromCreationToDeletion(t *testing.T) { both(t, testScheduleLivesFromCreationToDeletion) }
+func TestScheduleLivesFromCreationToDeletion(t *testing.T) {
+	both(t, testScheduleLivesFromCreationToDeletion)
+}
 
 func testScheduleLivesFromCreationToDeletion(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -52,7 +54,9 @@ func testScheduleLivesFromCreationToDeletion(t *testing.T, db database) {
 	want(t, err, store.ErrNotFound)
 }
 
-func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) { both(t, testRunsAreFoundByTimeStateAndSeries) }
+func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) {
+	both(t, testRunsAreFoundByTimeStateAndSeries)
+}
 
 func testRunsAreFoundByTimeStateAndSeries(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -98,7 +102,9 @@ func testRunsAreFoundByTimeStateAndSeries(t *testing.T, db database) {
 	same(t, len(l), 0)
 }
 
-func TestTheGuideIsReadByTitleKeyAndChange(t *testing.T) { both(t, testTheGuideIsReadByTitleKeyAndChange) }
+func TestTheGuideIsReadByTitleKeyAndChange(t *testing.T) {
+	both(t, testTheGuideIsReadByTitleKeyAndChange)
+}
 
 func testTheGuideIsReadByTitleKeyAndChange(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()

@@ -78,7 +78,9 @@ func testUserLivesFromCreationToDeletion(t *testing.T, db database) {
 	want(t, err, store.ErrNotFound)
 }
 
-func TestFirstUserIsMadeOnceByManyStarters(t *testing.T) { both(t, testFirstUserIsMadeOnceByManyStarters) }
+func TestFirstUserIsMadeOnceByManyStarters(t *testing.T) {
+	both(t, testFirstUserIsMadeOnceByManyStarters)
+}
 
 func testFirstUserIsMadeOnceByManyStarters(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -107,7 +109,9 @@ func testFirstUserIsMadeOnceByManyStarters(t *testing.T, db database) {
 	same(t, total, 1)
 }
 
-func TestSessionEndsWithLogoutExpiryOrItsUser(t *testing.T) { both(t, testSessionEndsWithLogoutExpiryOrItsUser) }
+func TestSessionEndsWithLogoutExpiryOrItsUser(t *testing.T) {
+	both(t, testSessionEndsWithLogoutExpiryOrItsUser)
+}
 
 func testSessionEndsWithLogoutExpiryOrItsUser(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -144,7 +148,9 @@ func testSessionEndsWithLogoutExpiryOrItsUser(t *testing.T, db database) {
 	want(t, err, store.ErrNotFound)
 }
 
-func TestMeetingLivesFromCreationToDeletion(t *testing.T) { both(t, testMeetingLivesFromCreationToDeletion) }
+func TestMeetingLivesFromCreationToDeletion(t *testing.T) {
+	both(t, testMeetingLivesFromCreationToDeletion)
+}
 
 func testMeetingLivesFromCreationToDeletion(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -182,7 +188,9 @@ func testMeetingLivesFromCreationToDeletion(t *testing.T, db database) {
 	same(t, len(l), 0)
 }
 
-func TestMeetingEventsAreAppendedAllOrNone(t *testing.T) { both(t, testMeetingEventsAreAppendedAllOrNone) }
+func TestMeetingEventsAreAppendedAllOrNone(t *testing.T) {
+	both(t, testMeetingEventsAreAppendedAllOrNone)
+}
 
 func testMeetingEventsAreAppendedAllOrNone(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -205,7 +213,9 @@ func testMeetingEventsAreAppendedAllOrNone(t *testing.T, db database) {
 	same(t, l, []store.MeetingEvent{event(3)})
 }
 
-func TestChannelLivesFromCreationToDeletion(t *testing.T) { both(t, testChannelLivesFromCreationToDeletion) }
+func TestChannelLivesFromCreationToDeletion(t *testing.T) {
+	both(t, testChannelLivesFromCreationToDeletion)
+}
 
 func testChannelLivesFromCreationToDeletion(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -230,7 +240,9 @@ func testChannelLivesFromCreationToDeletion(t *testing.T, db database) {
 	want(t, err, store.ErrNotFound)
 }
 
-func TestRecordingIsPutReplacedListedAndDeleted(t *testing.T) { both(t, testRecordingIsPutReplacedListedAndDeleted) }
+func TestRecordingIsPutReplacedListedAndDeleted(t *testing.T) {
+	both(t, testRecordingIsPutReplacedListedAndDeleted)
+}
 
 func testRecordingIsPutReplacedListedAndDeleted(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -304,7 +316,9 @@ func testRevokedDeviceKeepsItsFirstDate(t *testing.T, db database) {
 	want(t, s.RevokeDevice(ctx, "k9", noon), store.ErrNotFound)
 }
 
-func TestAuditIsNumberedWithoutGapsByManyWriters(t *testing.T) { both(t, testAuditIsNumberedWithoutGapsByManyWriters) }
+func TestAuditIsNumberedWithoutGapsByManyWriters(t *testing.T) {
+	both(t, testAuditIsNumberedWithoutGapsByManyWriters)
+}
 
 func testAuditIsNumberedWithoutGapsByManyWriters(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()
@@ -390,7 +404,9 @@ func testStoreIsReopenedWithItsContents(t *testing.T, db database) {
 	}
 }
 
-func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) { both(t, testReadersAndWritersDoNotDisturbEachOther) }
+func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
+	both(t, testReadersAndWritersDoNotDisturbEachOther)
+}
 
 func testReadersAndWritersDoNotDisturbEachOther(t *testing.T, db database) {
 	s, ctx := db.open(t), t.Context()

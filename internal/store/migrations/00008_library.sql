@@ -15,6 +15,8 @@ UPDATE recordings SET ord = started +
     (SELECT COUNT(*) FROM recordings o WHERE o.started = recordings.started AND o.id < recordings.id);
 CREATE UNIQUE INDEX recordings_ord ON recordings (ord);
 CREATE INDEX recordings_deleted ON recordings (deleted, ord);
+CREATE INDEX recordings_class ON recordings (class, deleted, ord);
+CREATE INDEX recordings_of ON recordings (stream, deleted, ord);
 
 CREATE TABLE recording_texts (
     recording TEXT PRIMARY KEY REFERENCES recordings (id) ON DELETE CASCADE,
@@ -43,6 +45,8 @@ CREATE TABLE meeting_shots (
 DROP TABLE meeting_shots;
 DROP TABLE recording_views;
 DROP TABLE recording_texts;
+DROP INDEX recordings_of;
+DROP INDEX recordings_class;
 DROP INDEX recordings_deleted;
 DROP INDEX recordings_ord;
 ALTER TABLE recordings DROP COLUMN units;
