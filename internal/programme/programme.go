@@ -39,6 +39,8 @@ type Config struct {
 	// FFmpeg is the program that encodes the mix; empty: there is none, and the sound
 	// is the dominant speaker's as he sends it.
 	FFmpeg string
+	// Shot is told when another picture goes on air. It must not block; nil: nobody is told.
+	Shot func(meeting string, shot Shot)
 }
 
 // Service makes the programmes of all meetings. It is safe for concurrent use. Its

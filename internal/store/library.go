@@ -137,9 +137,9 @@ func (s *Store) libraryPage(ctx context.Context, db querier, f LibraryFilter, p 
 			q.w.add(q.ord+" "+map[string]string{"newest": "<", "oldest": ">"}[f.Sort]+" ?", n)
 		}
 	}
-	if q.searched && s.postgres && byOrd && !out.More {
-		// Few match: they are to be found first, and sorted then. When many do, walking
-		// down the list meets them soon.
+	if q.searched && s.postgres && byOrd {
+		// What matches is to be found first, and sorted then: walking down the list and
+		// looking at each takes seconds when what matches is old.
 		order = strings.Replace(order, q.ord, q.ord+" + 0", 1)
 	}
 	n := len(q.w.args)
@@ -355,6 +355,18 @@ func (s *Store) RecordingTexts(ctx context.Context, id string) (body string, cha
 		return "", nil, fmt.Errorf("texts of recording %q: %w", id, classify(err))
 	}
 	return body, chapters, nil
+}
+
+// UndescribedRecordings returns the ids of recordings that ended and have no texts yet,
+// newest first.
+func (s *Store) UndescribedRecordings(ctx context.Context, most int) ([]string, error) {
+	l, err := many(ctx, s.read, func(r scanner, id *string) error { return r.Scan(id) }, `SELECT id FROM recordings
+		WHERE state NOT IN ('recording', 'waiting') AND NOT EXISTS (SELECT 1 FROM recording_texts WHERE recording = recordings.id)
+		ORDER BY ord DESC LIMIT $1`, most)
+	if err != nil {
+		return nil, fmt.Errorf("list recordings without texts: %w", err)
+	}
+	return l, nil
 }
 
 // RecordingView is where somebody stopped in a recording.

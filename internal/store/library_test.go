@@ -49,6 +49,11 @@ func testLibraryIsSearched(t *testing.T, db database) {
 	check(t, s.PutRecordingTexts(ctx, "rice", "病虫害防治", nil))
 	check(t, s.PutRecordingTexts(ctx, "rice", "病虫害防治，纹枯病", nil)) // again, in place of the first
 	want(t, s.PutRecordingTexts(ctx, "none", "x", nil), store.ErrNotFound)
+	put(t, s, "running", -1, func(x *store.Recording) { x.State, x.Title = store.RecordingWaiting, "x" })
+	bare, err := s.UndescribedRecordings(ctx, 10)
+	check(t, err)
+	same(t, bare, []string{"news"})
+	check(t, s.DeleteRecording(ctx, "running"))
 	for _, c := range []struct {
 		f    store.LibraryFilter
 		want string
