@@ -71,7 +71,8 @@ type Library struct {
 	stop context.CancelFunc
 	done chan struct{}
 
-	edits sync.Mutex // one change of an entry and its manifest at a time
+	edits    sync.Mutex // one change of an entry and its manifest at a time
+	applying sync.Mutex // the rules are applied once at a time
 
 	mu      sync.Mutex // guards what follows
 	waiting []string   // ids of recordings to be described
@@ -382,6 +383,8 @@ func row(rec store.Recording) retention.Row {
 
 // Apply carries out what the rules say now. run calls it; tests and operators may.
 func (l *Library) Apply(ctx context.Context) {
+	l.applying.Lock()
+	defer l.applying.Unlock()
 	var rows []retention.Row
 	err := l.store.EachRecording(ctx, func(rec store.Recording) error {
 		rows = append(rows, row(rec))
