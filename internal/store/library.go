@@ -137,13 +137,16 @@ func (s *Store) libraryPage(ctx context.Context, db querier, f LibraryFilter, p 
 			q.w.add(q.ord+" "+map[string]string{"newest": "<", "oldest": ">"}[f.Sort]+" ?", n)
 		}
 	}
-	if q.searched && s.postgres && byOrd {
-		// What matches is to be found first, and sorted then: walking down the list and
-		// looking at each takes seconds when what matches is old.
-		order = strings.Replace(order, q.ord, q.ord+" + 0", 1)
-	}
 	n := len(q.w.args)
-	query := fmt.Sprintf("SELECT recordings.ord, %s FROM %s%s ORDER BY %s LIMIT $%d OFFSET $%d", recordingColumns, q.from, q.w.String(), order, n+1, n+2)
+	part := fmt.Sprintf("LIMIT $%d OFFSET $%d", n+1, n+2)
+	query := "SELECT recordings.ord, " + recordingColumns + " FROM " + q.from + q.w.String() + " ORDER BY " + order + " " + part
+	if q.searched && s.postgres && byOrd {
+		// What matches is to be found first and sorted then, by nothing but its number:
+		// walking down the list and looking at each takes seconds when what matches is old.
+		query = "SELECT recordings.ord, " + recordingColumns + " FROM (SELECT " + q.ord + " FROM " + q.count + q.w.String() +
+			" ORDER BY " + strings.Replace(order, q.ord, q.ord+" + 0", 1) + " " + part +
+			") found JOIN recordings ON recordings.ord = found.ord ORDER BY " + strings.Replace(order, q.ord, "found.ord", 1)
+	}
 	found, err := many(ctx, db, scanIndexed, query, append(q.w.args, limit+1, offset)...)
 	if err != nil {
 		return out, fmt.Errorf("list the library: %w", err)
