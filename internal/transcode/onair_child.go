@@ -163,7 +163,7 @@ func pictureOnAir(width, height int, label stream.Label) []string {
 	args := strings.Fields("-hide_banner -nostdin -loglevel warning -copyts" +
 		// Nothing is to be found out: one picture says all there is to know. Threads of the
 		// decoder would each hold one back.
-		" -threads 1 -flags low_delay -fflags +nobuffer -fpsprobesize 0 -probesize 32 -f ivf -i pipe:0" +
+		" -threads 1 -flags low_delay -fpsprobesize 0 -probesize 32 -f ivf -i pipe:0" +
 		" -map 0:v:0 -fps_mode passthrough -enc_time_base 1:90000")
 	args = append(args, "-vf", fmt.Sprintf("scale=%[1]d:%[2]d:force_original_aspect_ratio=decrease,pad=%[1]d:%[2]d:-1:-1,setsar=1,format=yuv420p", width, height))
 	args = append(args, strings.Fields(fmt.Sprintf("-c:v libx264 -preset superfast -tune zerolatency -profile:v baseline -bf 0 -g %d -sc_threshold 0"+

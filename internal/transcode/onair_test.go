@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,68 @@ func (r *rig) send(pub *stream.Publisher, label stream.Label, layer int, clip pl
 	end := func() { stop(); <-done }
 	r.t.Cleanup(end)
 	return end
+}
+
+// TestAPictureOnAirNeedsOneKeyFrame: a browser sends one when it is asked to, which
+// costs a thin line a second of picture.
+func TestAPictureOnAirNeedsOneKeyFrame(t *testing.T) {
+	r := newRig(t, Config{Max: 1, CPU: 1})
+	pub, err := r.hub.Publish(participant, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pub.Close()
+	clip := playtest.VP8OneKey(t, "testsrc2=rate=25:duration=20:size=320x180", "sine=frequency=440:sample_rate=48000:duration=1")
+	asked, out := r.browse(pub, clip)
+	until(t, "the source", func() bool { return out.Stats().Items > 10 })
+	began := time.Now()
+	sub := r.hub.Open("meetings/42/li/h264")
+	defer sub.Close()
+	until(t, "half a second of pictures", func() bool {
+		l := sub.Tracks()
+		return len(l) == 1 && l[0].Stats().Items > 12
+	})
+	t.Logf("half a second of pictures after %v", time.Since(began))
+	if n := asked.Load(); n == 0 || n > 2 {
+		t.Errorf("%d key frames were asked of the browser", n)
+	}
+	before := asked.Load()
+	syncs := sub.Tracks()[0].Stats().Syncs
+	sub.Tracks()[0].RequestKeyFrame()
+	until(t, "a key frame that was asked for", func() bool { return sub.Tracks()[0].Stats().Syncs > syncs && asked.Load() > before })
+}
+
+// browse publishes the picture of a clip with one key frame as a browser would: it
+// begins anew when a key frame is asked for. It returns how often it was.
+func (r *rig) browse(pub *stream.Publisher, clip playtest.Clip) (*atomic.Int64, *stream.Track) {
+	t := pub.AddTrack(stream.TrackInfo{Label: stream.LabelVideo, Form: stream.Frames, Format: clip.Formats[0]})
+	asked, done := new(atomic.Int64), make(chan struct{})
+	ctx, stop := context.WithCancel(r.t.Context())
+	r.t.Cleanup(func() { stop(); <-done })
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.KeyFrameRequests():
+				asked.Add(1)
+				i = 0
+			case <-time.After(40 * time.Millisecond):
+			}
+			for i < len(clip.Frames)-1 && clip.Frames[i].Track != 0 {
+				i++
+			}
+			g := *clip.Frames[i].Frame
+			g.Arrival = r.clock.Now()
+			g.PTS, g.DTS = media.Time(g.Arrival), media.Time(g.Arrival)
+			t.WriteFrame(&g)
+			if i == len(clip.Frames)-1 {
+				return
+			}
+		}
+	}()
+	return asked, t
 }
 
 func vp8(t *testing.T, size string) playtest.Clip {

@@ -10,16 +10,27 @@ import (
 	"tongxiang/internal/media"
 )
 
-// browserVP8 is how a browser sends VP8: no alternate references, a key frame a second
-// here because nobody answers requests for one.
-const browserVP8 = "-c:v libvpx -deadline realtime -cpu-used 8 -lag-in-frames 0 -auto-alt-ref 0 -g 25 -keyint_min 25 -b:v 600k -pix_fmt yuv420p"
+// browserVP8 is how a browser sends VP8: no alternate references.
+const browserVP8 = "-c:v libvpx -deadline realtime -cpu-used 8 -lag-in-frames 0 -auto-alt-ref 0 -b:v 600k -pix_fmt yuv420p"
 
 // VP8 encodes a picture, and a sound in Opus, of lavfi sources of the same length: a
-// participant whose browser has no H.264.
+// participant whose browser has no H.264. There is a key frame a second.
 func VP8(t testing.TB, picture, sound string) Clip {
 	t.Helper()
+	return vp8(t, picture, sound, "-g 25 -keyint_min 25")
+}
+
+// VP8OneKey is VP8 with one key frame, the first: browsers send another only when they
+// are asked to.
+func VP8OneKey(t testing.TB, picture, sound string) Clip {
+	t.Helper()
+	return vp8(t, picture, sound, "-g 9999")
+}
+
+func vp8(t testing.TB, picture, sound, keys string) Clip {
+	t.Helper()
 	Tools(t)
-	ivf := Run(t, nil, "ffmpeg", append(append([]string{"-v", "error", "-f", "lavfi", "-i", picture}, strings.Fields(browserVP8)...), "-f", "ivf", "pipe:1")...)
+	ivf := Run(t, nil, "ffmpeg", append(append([]string{"-v", "error", "-f", "lavfi", "-i", picture}, strings.Fields(browserVP8+" "+keys)...), "-f", "ivf", "pipe:1")...)
 	args := strings.Fields("-c:a libopus -b:a 32k -ar 48000 -f mpegts -muxdelay 0 -muxpreload 0 pipe:1")
 	opus := Demux(t, Run(t, nil, "ffmpeg", append([]string{"-v", "error", "-f", "lavfi", "-i", sound}, args...)...))
 	c := Clip{Formats: []media.Format{{Codec: media.VP8, ClockRate: 90000}, opus.Formats[0]}}
