@@ -253,6 +253,12 @@ func (s *Server) Run(ctx context.Context) error {
 		s.pruneAlarms(ctx)
 		return nil
 	})
+	if s.cfg.Recorder.HoldPackets {
+		g.Go(func() error {
+			s.holdPackets(ctx)
+			return nil
+		})
+	}
 	if s.cfg.Demo.Enabled {
 		g.Go(func() error {
 			err := demo.Run(ctx, demo.Config{
