@@ -101,6 +101,11 @@ type Recorder struct {
 	// seven tenths of that. Set it for a disk that is shared or that slows down when
 	// it is full.
 	DiskSpeed int `yaml:"disk_speed"`
+	// HoldPackets keeps the last six seconds of every channel's transport packets in
+	// memory, so that recordings as received (format ts) have a pre-roll; others have
+	// one always. Default: false, because it takes 0.9 MB of memory and 0.009 % of a
+	// core for each Mbit/s that comes in, and most recordings are fragmented MP4.
+	HoldPackets bool `yaml:"hold_packets"`
 }
 
 // Transcode bounds the ffmpeg children that make a stream playable.

@@ -143,6 +143,16 @@ type Meetings interface {
 	Live(meetingID string) []Participant
 	// End closes a meeting for everybody.
 	End(ctx context.Context, meetingID string) error
+	// Programme returns what the programme shows; nil while nobody watches or records it.
+	Programme(meetingID string) *Programme
+}
+
+// Programme is what a meeting's programme shows.
+type Programme struct {
+	Participant string  `json:"participant,omitempty" doc:"Id of the participant whose picture is on air"`
+	Picture     string  `json:"picture,omitempty" enum:"video,screen" doc:"Which of his pictures"`
+	Transcoded  bool    `json:"transcoded" doc:"It is not sent in H.264 and made so while it is on air"`
+	Reason      *Reason `json:"reason,omitempty" doc:"Why outputs that need H.264 have no picture"`
 }
 
 // Participant is somebody who is connected.
