@@ -21,6 +21,7 @@ type Config struct {
 	RTMP      RTMP      `yaml:"rtmp"`
 	Sessions  Sessions  `yaml:"sessions"`
 	Recorder  Recorder  `yaml:"recorder"`
+	Jobs      Jobs      `yaml:"jobs"`
 	Transcode Transcode `yaml:"transcode"`
 	Quality   Quality   `yaml:"quality"`
 	Demo      Demo      `yaml:"demo"`
@@ -101,6 +102,18 @@ type Recorder struct {
 	// seven tenths of that. Set it for a disk that is shared or that slows down when
 	// it is full.
 	DiskSpeed int `yaml:"disk_speed"`
+}
+
+// Jobs says what is made of recordings by itself.
+type Jobs struct {
+	// OffPeak are the hours of the day, in the server's time zone, in which low
+	// renditions are made that nobody waits for: "00:30-06:00". Empty: all day. Default:
+	// 00:30-06:00, when nobody meets and few watch.
+	OffPeak string `yaml:"off_peak"`
+	// Low has a rendition of 500 kbit/s made of every recording, so that it can be
+	// searched over a thin line and MPEG-2 plays in browsers. Default: true; it takes
+	// 220 MB an hour of recording, and some minutes of one core.
+	Low bool `yaml:"low"`
 }
 
 // Transcode bounds the ffmpeg children that make a stream playable.
@@ -250,6 +263,7 @@ func Default() Config {
 		RTSP:      RTSP{Listen: ":8554", UDP: ":8000", MulticastPort: 8002, MaxConnections: 500},
 		RTMP:      RTMP{MaxConnections: 100},
 		Sessions:  Sessions{TTL: 12 * time.Hour},
+		Jobs:      Jobs{OffPeak: "00:30-06:00", Low: true},
 		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4, CPU: 50},
 		Quality:   Quality{Interval: 4 * time.Second, CPU: 0.15, Loud: -14, Keep: 30 * 24 * time.Hour},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -43,6 +44,8 @@ type recordingView struct {
 	Event    string                 `json:"event,omitempty"`
 	Gaps     []store.Gap            `json:"gaps" doc:"Of which there is nothing, on the recording's own time line"`
 	Tracks   []store.RecordingTrack `json:"tracks"`
+	Has      made                   `json:"has" doc:"What was made of it"`
+	Verified json.RawMessage        `json:"verified,omitempty" doc:"What the newest comparison with its checksums found: at, ok, damaged"`
 }
 
 // recordingView returns a recording as it is now. What people may change is the
@@ -127,6 +130,7 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 		for i, r := range rows {
 			out[i] = s.recordingView(r, in.Language)
 		}
+		s.made(ctx, out)
 		return listOf(out, total), nil
 	})
 	huma.Register(a, op("GET", "/recordings/{id}", "get-recording", "A recording", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *recordingID) (*body[recordingView], error) {
@@ -134,7 +138,9 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 		if err != nil {
 			return nil, found(err)
 		}
-		return &body[recordingView]{s.recordingView(r, in.Language)}, nil
+		views := []recordingView{s.recordingView(r, in.Language)}
+		s.made(ctx, views)
+		return &body[recordingView]{views[0]}, nil
 	})
 	huma.Register(a, op("POST", "/recordings/{id}/stop", "stop-recording", "Stop a recording", auth.ManageRecordings, http.StatusOK), func(ctx context.Context, in *recordingID) (*body[recordingView], error) {
 		if _, err := s.Store.Recording(ctx, in.ID); err != nil {
@@ -152,7 +158,6 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 	huma.Register(a, op("DELETE", "/recordings/{id}", "delete-recording", "Delete a recording and its files", auth.DeleteRecordings, http.StatusNoContent), s.deleteRecording)
 	// Files are served outside the framework: ranges, conditional requests and sendfile are net/http's.
 	s.serveRecording(a, mux, "/file", "recording-file", "The main media file; supports Range", "video/mp4", s.recordingFile)
-	s.serveRecording(a, mux, "/hls/index.m3u8", "recording-playlist", "An HLS playlist of ranges of the file", "application/vnd.apple.mpegurl", s.recordingPlaylist)
 }
 
 // serveRecording registers what is served outside the framework.
@@ -278,17 +283,4 @@ func (s *service) recordingFile(w http.ResponseWriter, r *http.Request, p auth.P
 		modified = *rec.Ended
 	}
 	http.ServeContent(w, r, rec.ID+ext, modified, f)
-}
-
-// recordingPlaylist answers with ranges of the file, which is the sibling ../file.
-func (s *service) recordingPlaylist(w http.ResponseWriter, r *http.Request, _ auth.Principal, rec store.Recording) {
-	b, err := s.Recorder.Playlist(rec, "../file")
-	if err != nil {
-		apierr.Write(w, r, s.Log, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
-	w.Header().Set("Cache-Control", "private, no-cache")
-	// The connection may be gone; there is nobody left to tell.
-	_, _ = w.Write(b)
 }

@@ -52,7 +52,7 @@ var rules = []struct {
 	{"internal/demo", []string{"internal/retry", "internal/ffmpeg"}, "the demo only feeds the ordinary ingest"},
 	{"internal/sheet", nil, "a file for a spreadsheet is made of rows"},
 	{"internal/api", []string{"internal/store", "internal/auth", "internal/apierr", "internal/stream", "internal/sheet"}, "the API declares what it needs of the live parts"},
-	{"configs", []string{"internal/stream", "internal/playout/ts"}, "configuration is values and their checks; an output's address is checked by the output"},
+	{"configs", []string{"internal/stream", "internal/playout/ts", "internal/jobs"}, "configuration is values and their checks; an output's address is checked by the output, quiet hours by the queue"},
 	{"bench", []string{""}, "measurements may look at everything, and nothing may look at them"},
 	{"web", nil, "the pages are files"},
 	{"internal/server", []string{""}, "the server builds every part"},

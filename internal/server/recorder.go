@@ -20,7 +20,7 @@ func (s *Server) buildRecorder(ctx context.Context) (err error) {
 	s.recorder, err = recorder.New(recorder.Config{
 		Dir: s.cfg.RecordingsDir(), Clock: s.clock, Memory: s.cfg.Recorder.Memory << 20,
 		Resolve: s.changer.ResolveFor(transcode.HLS), KeepLayers: s.rooms.keepLayers,
-	}, s.hub, s.store, s.log.With("part", "recorder"))
+	}, s.hub, s.library(), s.log.With("part", "recorder"))
 	if err != nil {
 		return err
 	}

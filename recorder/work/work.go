@@ -35,7 +35,7 @@ const (
 	ThumbName      = "thumb.jpg"
 	SpriteName     = "sprite.jpg"
 	SpriteInfoName = "sprite.json"
-	LowName        = "low.mp4"
+	LowName        = folder.LowName
 	ExportName     = "export.mp4"
 	VerifyName     = "verify.json"
 )
