@@ -287,12 +287,8 @@ func (s *Store) BinRecording(ctx context.Context, id string, when *time.Time) (R
 func (s *Store) edit(ctx context.Context, what, id string, change func(*Recording)) (Recording, error) {
 	var out Recording
 	err := s.tx(ctx, func(tx *sql.Tx) error {
-		var x indexed
-		q := "SELECT ord, " + recordingColumns + " FROM recordings WHERE id = $1"
-		if s.postgres {
-			q += " FOR UPDATE"
-		}
-		if err := scanIndexed(tx.QueryRowContext(ctx, q, id), &x); err != nil {
+		x, err := s.lockRecording(ctx, tx, id)
+		if err != nil {
 			return err
 		}
 		change(&x.Recording)
@@ -319,6 +315,17 @@ func (s *Store) edit(ctx context.Context, what, id string, change func(*Recordin
 	return out, nil
 }
 
+// lockRecording reads a recording that nobody else changes until tx ends.
+func (s *Store) lockRecording(ctx context.Context, tx *sql.Tx, id string) (indexed, error) {
+	q := "SELECT ord, " + recordingColumns + " FROM recordings WHERE id = $1"
+	if s.postgres { // in SQLite only one writes at a time
+		q += " FOR UPDATE"
+	}
+	var x indexed
+	err := scanIndexed(tx.QueryRowContext(ctx, q, id), &x)
+	return x, err
+}
+
 // Chapter is a place in a recording that somebody may look for.
 type Chapter struct {
 	AtMS  int64  `json:"at_ms"`
@@ -333,11 +340,11 @@ func (s *Store) PutRecordingTexts(ctx context.Context, id, body string, chapters
 	text, err := rowsText(chapters)
 	if err == nil {
 		err = s.tx(ctx, func(tx *sql.Tx) error {
-			var x indexed
-			if err := scanIndexed(tx.QueryRowContext(ctx, "SELECT ord, "+recordingColumns+" FROM recordings WHERE id = $1", id), &x); err != nil {
+			x, err := s.lockRecording(ctx, tx, id)
+			if err != nil {
 				return err
 			}
-			_, err := tx.ExecContext(ctx, `INSERT INTO recording_texts (recording, body, chapters) VALUES ($1, $2, $3)
+			_, err = tx.ExecContext(ctx, `INSERT INTO recording_texts (recording, body, chapters) VALUES ($1, $2, $3)
 				ON CONFLICT (recording) DO UPDATE SET body = excluded.body, chapters = excluded.chapters`, id, body, text)
 			if err != nil {
 				return err

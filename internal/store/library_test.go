@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -262,4 +263,27 @@ func testSearchIndexIsMadeAnew(t *testing.T, db database) {
 	same(t, l.Total, 450)
 	same(t, ids(t, s, store.LibraryFilter{Text: "水库"}), "r449")
 	check(t, s.Close())
+}
+
+func TestManyChangeARecordingAtOnce(t *testing.T) { both(t, testManyChangeARecordingAtOnce) }
+
+func testManyChangeARecordingAtOnce(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
+	put(t, s, "r", 0, nil)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 5 {
+				title := fmt.Sprintf("防汛%d", i)
+				if _, err := s.ChangeRecording(ctx, "r", store.RecordingChange{Title: &title}); err != nil {
+					t.Error(err)
+				}
+				if err := s.PutRecordingTexts(ctx, "r", "水库", nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	same(t, ids(t, s, store.LibraryFilter{Text: "防汛 水库"}), "r")
 }
