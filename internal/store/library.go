@@ -184,6 +184,7 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 	if len(terms) > 0 { // else the table's own indexes are better
 		facet(facetClass, f.Class)
 		facet(facetStream, f.Stream)
+		facet(facetState, string(f.State))
 	}
 	switch {
 	case len(terms) == 0:
@@ -194,6 +195,9 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 		}
 		if f.Stream != "" {
 			q.w.add("stream = ?", f.Stream)
+		}
+		if f.State != "" {
+			q.w.add("state = ?", string(f.State))
 		}
 	default:
 		q.searched = true
@@ -208,18 +212,12 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 			q.w.add("recording_search MATCH ?", s.matching(terms, f.Deleted))
 		}
 		q.count = "recording_search"
-		if f.State != "" {
-			q.count = q.from
-		}
 	}
 	if f.From != nil {
 		q.w.add(q.ord+" >= ?", micros(*f.From))
 	}
 	if f.To != nil {
 		q.w.add(q.ord+" < ?", micros(*f.To))
-	}
-	if f.State != "" {
-		q.w.add("recordings.state = ?", string(f.State))
 	}
 	return q, true
 }

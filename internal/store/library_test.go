@@ -116,7 +116,7 @@ func testChangesOfARecordingAreFound(t *testing.T, db database) {
 	check(t, err)
 	x.Title, x.Class, x.Hold, x.Retention, x.Expires, x.People, x.Units = title, class, true, "date", after(time.Hour), people, units
 	same(t, got, x)
-	x.Bytes = 7
+	x.Bytes, x.State = 7, store.RecordingInterrupted
 	older := x
 	older.Title, older.Hold, older.People = "旧名", false, nil // as the recorder remembers it
 	check(t, s.PutRecording(ctx, older))
@@ -128,6 +128,8 @@ func testChangesOfARecordingAreFound(t *testing.T, db database) {
 			t.Errorf("%s: %q", text, got)
 		}
 	}
+	same(t, ids(t, s, store.LibraryFilter{Text: "会商", State: store.RecordingComplete}), "")
+	same(t, ids(t, s, store.LibraryFilter{Text: "会商", State: store.RecordingInterrupted}), "r")
 	got, err = s.BinRecording(ctx, "r", after(2*time.Hour))
 	check(t, err)
 	_, err = s.BinRecording(ctx, "r", after(3*time.Hour))

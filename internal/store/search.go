@@ -17,7 +17,7 @@ import (
 
 // searchVersion is that of the words; another one in the settings means that the
 // index is of another version of the program.
-const searchVersion = "1"
+const searchVersion = "2"
 
 const searchSetting = "search_version"
 
@@ -133,12 +133,13 @@ const (
 	facetBin    = "bin" // only of what is in the recycle bin
 	facetClass  = "class"
 	facetStream = "stream"
+	facetState  = "state"
 	facetPerson = "person"
 	facetUnit   = "unit"
 )
 
 func facetsOf(x Recording) []string {
-	out := []string{search.Facet(facetClass, x.Class), search.Facet(facetStream, x.Stream)}
+	out := []string{search.Facet(facetClass, x.Class), search.Facet(facetStream, x.Stream), search.Facet(facetState, string(x.State))}
 	if x.Deleted != nil {
 		out = append(out, search.Facet(facetBin, ""))
 	}
