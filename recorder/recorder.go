@@ -61,6 +61,7 @@ var (
 // Library keeps the entries of recordings; [store.Store] is one.
 type Library interface {
 	PutRecording(context.Context, store.Recording) error
+	PutRecordingTexts(ctx context.Context, id, body string, chapters []store.Chapter) error
 	Recording(ctx context.Context, id string) (store.Recording, error)
 	Recordings(context.Context, store.RecordingFilter, store.Page) ([]store.Recording, int, error)
 	RecordingIDs(context.Context) ([]string, error)
@@ -82,6 +83,10 @@ type Config struct {
 	// KeepLayers says that a participant's pictures are read (or not any more), so
 	// that he sends all their layers; nil: nobody is told.
 	KeepLayers func(meeting, participant string, keep bool)
+	// Ended is told of each recording that ended, when the library has its entry; its
+	// other parts and its manifest may not be done yet. It is called by goroutines of
+	// the recorder and must not block; nil: nobody is told.
+	Ended func(store.Recording)
 }
 
 const (
@@ -160,7 +165,7 @@ func Open(cfg Config, hub *stream.Hub, library Library, log *slog.Logger) (*Reco
 	r := &Recorder{
 		cfg: cfg, hub: hub, library: library, log: log, clock: cfg.Clock, wall: time.Now, root: root,
 		storage: &storage{create: createFile, most: cfg.Memory, each: max(cfg.Memory/8, leastMemory), free: make(chan []byte, spareBuffers)},
-		clerk:   newClerk(library, log), jobs: make(map[string]*job),
+		clerk:   newClerk(library, cfg.Ended, log), jobs: make(map[string]*job),
 	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	if err := r.claim(); err != nil && !errors.Is(err, folder.ErrInUse) {

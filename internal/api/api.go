@@ -35,6 +35,7 @@ type Config struct {
 	Scans     Scans // nil: none
 	EPG       EPG   // nil: none
 	Recorder  Recorder
+	Library   Library   // nil: the library is only looked at
 	Schedules Schedules // nil: nothing is recorded by schedule
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
@@ -176,7 +177,10 @@ var (
 		"Send JSON.", "请使用 JSON 格式。")
 )
 
-type service struct{ Config }
+type service struct {
+	Config
+	views views
+}
 
 // maxBody bounds a request: the largest is a channel with its backups.
 const maxBody = 64 << 10
@@ -184,7 +188,7 @@ const maxBody = 64 << 10
 // New returns the handler of /api/.
 func New(cfg Config) http.Handler {
 	useOwnErrors()
-	s := &service{cfg}
+	s := &service{Config: cfg}
 	mux := http.NewServeMux()
 	hc := huma.DefaultConfig("Tongxiang", cfg.Version)
 	hc.OpenAPIPath = "/api/openapi"

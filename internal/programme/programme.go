@@ -46,6 +46,8 @@ type Config struct {
 	// of the same label and with the same times, made while it is read. The error is an
 	// [apierr.Error] that says why there is none. Nil: pictures are never transcoded.
 	H264 func(participant stream.Name, label stream.Label) (stream.Name, error)
+	// Shot is told when another picture goes on air. It must not block; nil: nobody is told.
+	Shot func(meeting string, shot Shot)
 }
 
 // Service makes the programmes of all meetings. It is safe for concurrent use. Its

@@ -122,6 +122,9 @@ func (w *switcher) wanted() <-chan struct{} {
 // take makes a shot the one to show. What is on air goes on until its successor
 // has a key frame.
 func (w *switcher) take(shot Shot, now int64) {
+	if w.s.cfg.Shot != nil && (shot.Picture != w.shot.Picture || shot.Label != w.shot.Label) {
+		w.s.cfg.Shot(w.id, shot)
+	}
 	w.shot = shot
 	w.open(&w.pictures, shot.Picture)
 	w.drop(&w.next)

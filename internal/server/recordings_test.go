@@ -89,7 +89,7 @@ func TestRecordingOfAChannelThroughTheAPI(t *testing.T) {
 	if !ok || strings.Contains(dir, "新闻") || filepath.Base(dir) != old.ID {
 		t.Errorf("the folder is %s", dir)
 	}
-	r.api("DELETE", "/recordings/"+old.ID, nil, nil)
+	r.api("DELETE", "/recordings/"+old.ID+"?purge=true", nil, nil)
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("the folder is still there: %v", err)
 	}

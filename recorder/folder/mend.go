@@ -174,21 +174,20 @@ func indexTS(r io.ReaderAt, known []Entry, size int64) ([]Entry, error) {
 // tsScanner makes entries of packets as they lie in a file, where only the
 // programme's clock tells the time.
 type tsScanner struct {
-	demux  *mpegts.Demuxer
-	pcr    uint16
-	clocks map[uint16]bool
-	video  uint16
-	kind   byte
-	at     int64
-	line   media.Timeline
-	zero   media.Time
-	shift  time.Duration
-	begun  bool
-	now    time.Duration
-	out    []Entry
-	open   bool
-	cur    Entry
-	crc    []byte
+	demux *mpegts.Demuxer
+	pcr   uint16
+	video uint16
+	kind  byte
+	at    int64
+	line  media.Timeline
+	zero  media.Time
+	shift time.Duration
+	begun bool
+	now   time.Duration
+	out   []Entry
+	open  bool
+	cur   Entry
+	crc   []byte
 }
 
 func newTSScanner(at int64, start time.Duration) *tsScanner {
