@@ -74,6 +74,10 @@ func TestAPictureOnAirNeedsOneKeyFrame(t *testing.T) {
 	if n := asked.Load(); n == 0 || n > 2 {
 		t.Errorf("%d key frames were asked of the browser", n)
 	}
+	f := sub.Tracks()[0].Format()
+	if sps := f.Params[0]; sps[1] != 66 || sps[3] != 30 || f.Width != 320 || f.Height != 180 || f.Reordered || f.NoIDR {
+		t.Errorf("profile %d, level %d, %+v", sps[1], sps[3], f)
+	}
 	before := asked.Load()
 	syncs := sub.Tracks()[0].Stats().Syncs
 	sub.Tracks()[0].RequestKeyFrame()
