@@ -20,6 +20,8 @@ var (
 		"This node does no jobs.", "本节点不处理任务。")
 	errBadRange = apierr.New(http.StatusUnprocessableEntity, "bad_range",
 		"A clip must end behind its beginning, and within the recording.", "片段的结束时间必须晚于开始时间，且不超出录制时长。")
+	errRecordingRuns = apierr.New(http.StatusConflict, "recording_runs",
+		"The recording is still running; stop it first.", "录制仍在进行，请先停止。")
 	errNotRecorded = apierr.New(http.StatusConflict, "nothing_recorded",
 		"Nothing was recorded of which something could be made.", "该录制没有内容，无法处理。")
 )

@@ -18,7 +18,7 @@ func (s *Server) buildJobs() error {
 	if err != nil {
 		return err
 	}
-	shop := &work.Shop{Dir: s.cfg.RecordingsDir(), FFmpeg: s.cfg.Transcode.FFmpeg, Library: s.library()}
+	shop := &work.Shop{Dir: s.cfg.RecordingsDir(), FFmpeg: s.cfg.Transcode.FFmpeg, Library: ledger{s.store, s}}
 	s.jobs = jobs.New(jobs.Config{
 		Makers: shop.Makers(), OffPeak: hours, Low: s.cfg.Jobs.Low,
 		Ready: func() bool { // another server may have the folder
@@ -29,23 +29,19 @@ func (s *Server) buildJobs() error {
 	return nil
 }
 
-// library is the store as those who write recordings see it.
-func (s *Server) library() ledger { return ledger{s.store, s} }
-
-// ledger tells those who wait for the end of a recording.
+// ledger is the store as those see it who make recordings of others: they tell those
+// who wait for the end of a recording, as the recorder does.
 type ledger struct {
 	*store.Store
 	server *Server
 }
 
-// PutRecording writes an entry; the end of a recording queues what is made of it.
+// PutRecording writes the entry of a recording that is complete.
 func (l ledger) PutRecording(ctx context.Context, rec store.Recording) error {
 	if err := l.Store.PutRecording(ctx, rec); err != nil {
 		return err
 	}
-	if l.server.jobs != nil {
-		l.server.jobs.Ended(ctx, rec)
-	}
+	l.server.recordingEnded(rec)
 	return nil
 }
 
