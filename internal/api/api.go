@@ -36,6 +36,7 @@ type Config struct {
 	EPG       EPG   // nil: none
 	Recorder  Recorder
 	Schedules Schedules // nil: nothing is recorded by schedule
+	Storage   Storage   // nil: not known
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -197,6 +198,9 @@ func New(cfg Config) http.Handler {
 	s.quality(a, mux)
 	s.recordings(a, mux)
 	s.schedules(a)
+	s.storage(a)
+	s.shiftLog(a)
+	s.exports(a)
 	s.users(a)
 	s.kiosks(a)
 	s.tokens(a)

@@ -1,0 +1,73 @@
+package api
+
+// Words of exported lists, as the pages have them.
+
+func shiftKind(kind string) string {
+	switch kind {
+	case "fault":
+		return "故障"
+	case "handover":
+		return "交接班"
+	}
+	return "记事"
+}
+
+// stateInChinese is the word for the state of a channel or an output.
+func stateInChinese(state string) string {
+	switch state {
+	case "live":
+		return "正常"
+	case "connecting":
+		return "正在连接"
+	case "lost":
+		return "信号中断"
+	case "refused":
+		return "不能播放"
+	case "starting":
+		return "正在启动"
+	case "on_air":
+		return "正在输出"
+	case "overloaded":
+		return "码率不足"
+	case "idle":
+		return "等待节目"
+	case "stopped":
+		return "已停止"
+	case "failed":
+		return "失败"
+	}
+	return state
+}
+
+// alarmInChinese is the word for an alarm, as on the wall.
+func alarmInChinese(alarm string) string {
+	switch alarm {
+	case "no_signal":
+		return "无信号"
+	case "sync":
+		return "失步"
+	case "missing":
+		return "缺流"
+	case "black":
+		return "黑场"
+	case "frozen":
+		return "静帧"
+	case "silent":
+		return "无声"
+	case "loud":
+		return "过响"
+	case "scrambled":
+		return "加扰"
+	case "continuity":
+		return "丢包"
+	case "transport":
+		return "传输错误"
+	case "tables":
+		return "表异常"
+	case "pcr":
+		return "PCR"
+	case "pts":
+		return "PTS"
+	}
+	return alarm
+}
