@@ -127,7 +127,9 @@ func (s *service) exportable() map[string]exported {
 		"meetings": {auth.ManageMeetings, "Meetings", "会议", []column{
 			{"Identifier", "标识", 20}, {"Title", "会议名称", 40}, {"Start", "开始", 20}, {"End", "结束", 20}, {"Closed", "结束会议", 20}, {"Connected now", "在会人数", 10},
 		}, func(ctx context.Context, _ words) ([][]any, error) {
-			return all(func(p store.Page) ([]store.Meeting, int, error) { return s.Store.Meetings(ctx, store.MeetingFilter{}, p) }, func(m store.Meeting) []any {
+			return all(func(p store.Page) ([]store.Meeting, int, error) {
+				return s.Store.Meetings(ctx, store.MeetingFilter{}, p)
+			}, func(m store.Meeting) []any {
 				return []any{m.ID, m.Title, wall(m.Start), wall(m.End), wall(m.Closed), len(s.Meetings.Live(m.ID))}
 			})
 		}},
@@ -188,7 +190,9 @@ func (s *service) alarmRows(ctx context.Context, say words) ([][]any, error) {
 	for _, c := range s.Channels.List() {
 		names[c.ID] = c.Name
 	}
-	return all(func(p store.Page) ([]store.ChannelAlarm, int, error) { return s.Store.ChannelAlarms(ctx, store.AlarmFilter{}, p) }, func(x store.ChannelAlarm) []any {
+	return all(func(p store.Page) ([]store.ChannelAlarm, int, error) {
+		return s.Store.ChannelAlarms(ctx, store.AlarmFilter{}, p)
+	}, func(x store.ChannelAlarm) []any {
 		name := names[x.Channel]
 		if name == "" {
 			name = x.Channel

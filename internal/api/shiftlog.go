@@ -79,6 +79,9 @@ func (s *service) shiftLog(a huma.API) {
 		if e.Kind == "" {
 			e.Kind = "note"
 		}
+		if u, err := s.Store.User(ctx, p.ID); err == nil && u.Display != "" { // as people call each other
+			e.Name = u.Display
+		}
 		if err := s.Store.AddShiftEntry(ctx, e); err != nil {
 			return nil, problem(err)
 		}

@@ -81,9 +81,9 @@ describe('lanes', () => {
   })
   it('make rows as high as they need to be', () => {
     const { rows, height } = stack([
-      { upper: 0, lower: 0 },
+      { upper: 0, lower: 1 },
       { upper: 2, lower: 3 },
-      { upper: 1, lower: 0 },
+      { upper: 1, lower: 1 },
     ])
     expect(rows[1]!.top).toBe(rows[0]!.height)
     expect(rows[1]!.height - rows[0]!.height).toBe(upperHeight + 2 * lowerHeight)

@@ -63,7 +63,7 @@ export interface Placement {
   readonly lower: number
 }
 
-/** Rows below one another. Each has at least a lane of recordings: it is where one clicks to add one. */
+/** Rows below one another, with so many lanes of programmes and of recordings. */
 export function stack(rows: readonly { upper: number; lower: number }[]): {
   rows: Placement[]
   height: number
@@ -71,7 +71,7 @@ export function stack(rows: readonly { upper: number; lower: number }[]): {
   let top = 0
   const placed = rows.map((row) => {
     const lower = gap + Math.max(1, row.upper) * upperHeight
-    const height = lower + Math.max(1, row.lower) * lowerHeight + gap
+    const height = lower + row.lower * lowerHeight + gap
     const at = { top, height, lower }
     top += height
     return at

@@ -67,7 +67,12 @@ export function rowsOf(
   const held = lanes(meetings)
   const bars = ['meetings', ...keys, ...gone].map((key) => ({ key, ...lanes(byRow.get(key) ?? []) }))
   const { rows: places, height } = stack(
-    bars.map((b) => ({ upper: b.key === 'meetings' ? held.count : 1, lower: b.count })),
+    // A channel has at least a lane of recordings: it is where one clicks to add one.
+    bars.map((b) =>
+      b.key === 'meetings'
+        ? { upper: held.count, lower: b.count }
+        : { upper: 1, lower: Math.max(1, b.count) },
+    ),
   )
   const rows = bars.map((b, i): Row => {
     const channel = channels[i - 1] ?? null

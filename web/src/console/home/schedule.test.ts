@@ -68,6 +68,10 @@ describe('a click on a programme', () => {
       padding_before: 120,
     })
   })
+  it('that is over records it when it comes again', () => {
+    expect(formOfDraft(draft, event.end - 1).way).toBe('once')
+    expect(formOfDraft(draft, event.end).way).toBe('weekly')
+  })
   it('records its title anywhere, or here only', () => {
     const form = formOfDraft(draft)
     form.way = 'series'

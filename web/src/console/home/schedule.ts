@@ -142,8 +142,11 @@ const fresh = (stream: string, title: string, start: Date, end: Date): Form => (
   format: 'fmp4',
 })
 
-export const formOfDraft = (draft: Draft): Form =>
-  fresh(draft.stream, draft.title, new Date(draft.start), new Date(draft.end))
+/** What is over can only be recorded when it comes again. */
+export const formOfDraft = (draft: Draft, now = 0): Form => ({
+  ...fresh(draft.stream, draft.title, new Date(draft.start), new Date(draft.end)),
+  way: draft.end <= now ? 'weekly' : 'once',
+})
 
 export function formOfSchedule(x: Schedule, shown: Span): Form {
   const start = x.start ?? new Date(shown.start)

@@ -168,7 +168,7 @@ const en: typeof zh = {
     noneFound: 'No entry was found',
     kinds: { note: 'Note', fault: 'Fault', handover: 'Handover' },
   },
-  exports: { title: 'Save as {format}', xlsx: 'Excel', csv: 'CSV' },
+  exports: { allAlarms: 'Alarms of all channels', title: 'Save as {format}', xlsx: 'Excel', csv: 'CSV' },
 }
 
 export default en

@@ -157,5 +157,5 @@ export default {
     noneFound: '没有找到记录',
     kinds: { note: '记事', fault: '故障', handover: '交接班' },
   },
-  exports: { title: '导出为 {format} 文件', xlsx: 'Excel', csv: 'CSV' },
+  exports: { allAlarms: '全部频道的报警记录', title: '导出为 {format} 文件', xlsx: 'Excel', csv: 'CSV' },
 }
