@@ -19,7 +19,11 @@ export interface Job {
   /** Seconds; null when not known. */
   readonly eta: number | null
   readonly attempts: number
-  /** Why it failed. */
+  /** It waits for the quiet hours. */
+  readonly offPeak: boolean
+  /** When it is tried again by itself. */
+  readonly notBefore: Date | null
+  /** Why it failed, or is to be tried again. */
   readonly cause: string
   readonly created: Date | null
   readonly ended: Date | null
@@ -36,6 +40,8 @@ export function jobOf(row: Json, language: string): Job {
     progress: Math.min(1, count(row['progress'])),
     eta: typeof eta === 'number' && eta >= 0 ? eta : null,
     attempts: count(row['attempts']),
+    offPeak: row['off_peak'] === true,
+    notBefore: date(row['not_before']),
     cause: sentence(row['cause'], language),
     created: date(row['created']),
     ended: date(row['ended']),

@@ -133,6 +133,8 @@ const en: typeof zh = {
     created: 'Asked for',
     eta: '{time} left',
     took: 'took {time}',
+    again: 'tried again at {time}',
+    offPeak: 'waits for the quiet hours',
     attempts: 'try {count}',
     cancel: 'Cancel job',
     cancelled: 'Job cancelled',

@@ -124,6 +124,8 @@ export default {
     created: '提交时间',
     eta: '约剩 {time}',
     took: '用时 {time}',
+    again: '{time} 再试',
+    offPeak: '等待空闲时段',
     attempts: '第 {count} 次',
     cancel: '取消任务',
     cancelled: '任务已取消',
