@@ -35,8 +35,10 @@ type Config struct {
 	Scans     Scans // nil: none
 	EPG       EPG   // nil: none
 	Recorder  Recorder
+	Library   Library   // nil: the library is only looked at
 	Schedules Schedules // nil: nothing is recorded by schedule
 	Storage   Storage   // nil: not known
+	Jobs      Jobs      // nil: nothing is made of recordings
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -120,6 +122,10 @@ type Recorder interface {
 	Open(rec store.Recording, name string) (*os.File, error)
 	// Playlist returns an HLS playlist of ranges of the main media file, which is at uri.
 	Playlist(rec store.Recording, uri string) ([]byte, error)
+	// LowPlaylist is Playlist for the low rendition; Master lists both, each at its
+	// uri, and is nil while there is no low rendition.
+	LowPlaylist(rec store.Recording, uri string) ([]byte, error)
+	Master(rec store.Recording, full, low string) []byte
 	// Remove deletes the files of a recording.
 	Remove(store.Recording) error
 	// Explain returns what the code of a reason means.
@@ -144,6 +150,16 @@ type Meetings interface {
 	Live(meetingID string) []Participant
 	// End closes a meeting for everybody.
 	End(ctx context.Context, meetingID string) error
+	// Programme returns what the programme shows; nil while nobody watches or records it.
+	Programme(meetingID string) *Programme
+}
+
+// Programme is what a meeting's programme shows.
+type Programme struct {
+	Participant string  `json:"participant,omitempty" doc:"Id of the participant whose picture is on air"`
+	Picture     string  `json:"picture,omitempty" enum:"video,screen" doc:"Which of his pictures"`
+	Transcoded  bool    `json:"transcoded" doc:"It is not sent in H.264 and made so while it is on air"`
+	Reason      *Reason `json:"reason,omitempty" doc:"Why outputs that need H.264 have no picture"`
 }
 
 // Participant is somebody who is connected.
@@ -167,7 +183,10 @@ var (
 		"Send JSON.", "请使用 JSON 格式。")
 )
 
-type service struct{ Config }
+type service struct {
+	Config
+	views views
+}
 
 // maxBody bounds a request: the largest is a channel with its backups.
 const maxBody = 64 << 10
@@ -175,7 +194,7 @@ const maxBody = 64 << 10
 // New returns the handler of /api/.
 func New(cfg Config) http.Handler {
 	useOwnErrors()
-	s := &service{cfg}
+	s := &service{Config: cfg}
 	mux := http.NewServeMux()
 	hc := huma.DefaultConfig("Tongxiang", cfg.Version)
 	hc.OpenAPIPath = "/api/openapi"
@@ -197,6 +216,8 @@ func New(cfg Config) http.Handler {
 	s.epg(a)
 	s.quality(a, mux)
 	s.recordings(a, mux)
+	s.derived(a, mux)
+	s.jobs(a)
 	s.schedules(a)
 	s.storage(a)
 	s.shiftLog(a)

@@ -41,7 +41,7 @@ func TestEveryListIsExportedForThoseWhoMaySeeIt(t *testing.T) {
 	if rows := exportedRows(t, w, auth.Operator, "meetings"); len(rows) != 2 || rows[1][1] != "防汛" {
 		t.Errorf("meetings: %q", rows)
 	}
-	for _, list := range []string{"alarms", "outputs", "kiosks"} {
+	for _, list := range []string{"alarms", "outputs", "kiosks", "jobs"} {
 		if rows := exportedRows(t, w, auth.Operator, list); len(rows) != 1 {
 			t.Errorf("%s: %q", list, rows)
 		}

@@ -17,8 +17,8 @@ import (
 	"tongxiang/internal/store"
 )
 
-// mostExported bounds the rows of a file.
-const mostExported = 50_000
+// mostListed bounds the rows of a file.
+const mostListed = 50_000
 
 // words picks those of the reader's language.
 type words func(en, zh string) string
@@ -38,7 +38,7 @@ type exported struct {
 }
 
 type exportQuery struct {
-	List     string `path:"list" maxLength:"40" doc:"channels, alarms, outputs, meetings, kiosks, users or shiftlog"`
+	List     string `path:"list" maxLength:"40" doc:"channels, alarms, outputs, meetings, jobs, kiosks, users or shiftlog"`
 	Format   string `query:"format" enum:"xlsx,csv" default:"xlsx"`
 	Language string `header:"Accept-Language"`
 }
@@ -97,7 +97,7 @@ func wall(t *time.Time) any {
 // all reads a list of the store page by page.
 func all[T any](read func(store.Page) ([]T, int, error), row func(T) []any) ([][]any, error) {
 	var out [][]any
-	for len(out) < mostExported {
+	for len(out) < mostListed {
 		l, total, err := read(store.Page{Limit: store.MaxPage, Offset: len(out)})
 		if err != nil {
 			return nil, err
@@ -133,6 +133,10 @@ func (s *service) exportable() map[string]exported {
 				return []any{m.ID, m.Title, wall(m.Start), wall(m.End), wall(m.Closed), len(s.Meetings.Live(m.ID))}
 			})
 		}},
+		"jobs": {auth.SeeRecordings, "Jobs", "任务", []column{
+			{"Job", "任务", 16}, {"Recording", "录像", 36}, {"State", "状态", 10}, {"Percent", "进度（%）", 10}, {"Cause", "原因", 40}, {"Tries", "次数", 8},
+			{"Asked for", "提交时间", 20}, {"Begun", "开始", 20}, {"Ended", "结束", 20},
+		}, s.jobRows},
 		"kiosks": {auth.ManageDevices, "Kiosks", "收看终端", []column{
 			{"Name", "名称", 30}, {"Added", "添加时间", 20}, {"Last seen", "最近在线", 20}, {"Revoked", "吊销时间", 20},
 		}, func(ctx context.Context, _ words) ([][]any, error) {
@@ -167,8 +171,8 @@ func (s *service) channelRows(_ context.Context, say words) ([][]any, error) {
 			tracks = append(tracks, t.Codec)
 		}
 		out = append(out, []any{
-			i + 1, c.ID, c.Name, say(c.State, stateInChinese(c.State)), wall(&c.Since), say(c.Reason.EN, c.Reason.ZH), strings.Join(tracks, ", "), c.Bitrate,
-			hidePassword(c.Source), hidePasswords(c.Backup), say(yes(c.OnBackup, "yes"), yes(c.OnBackup, "是")),
+			i + 1, c.ID, c.Name, say(c.State, signalInChinese(c.State)), wall(&c.Since), say(c.Reason.EN, c.Reason.ZH), strings.Join(tracks, ", "), c.Bitrate,
+			hidePassword(c.Source), hidePasswords(c.Backup), say(mark(c.OnBackup, "yes"), mark(c.OnBackup, "是")),
 		})
 	}
 	return out, nil
@@ -180,9 +184,23 @@ func (s *service) outputRows(_ context.Context, say words) ([][]any, error) {
 	}
 	var out [][]any
 	for _, o := range s.Outputs.List() {
-		out = append(out, []any{o.ID, o.Stream, o.Address, say(o.State, stateInChinese(o.State)), wall(&o.Since), say(o.Reason.EN, o.Reason.ZH), o.Now})
+		out = append(out, []any{o.ID, o.Stream, o.Address, say(o.State, signalInChinese(o.State)), wall(&o.Since), say(o.Reason.EN, o.Reason.ZH), o.Now})
 	}
 	return out, nil
+}
+
+func (s *service) jobRows(ctx context.Context, say words) ([][]any, error) {
+	return all(func(p store.Page) ([]store.Job, int, error) { return s.Store.Jobs(ctx, store.JobFilter{}, p) }, func(j store.Job) []any {
+		v := s.jobView(ctx, j)
+		title, cause := v.Title, ""
+		if title == "" {
+			title = v.Recording
+		}
+		if v.Cause != nil {
+			cause = say(v.Cause.EN, v.Cause.ZH)
+		}
+		return []any{say(v.Kind, jobInChinese(v.Kind)), title, say(v.State, jobInChinese(v.State)), int(100 * v.Progress), cause, v.Attempts, wall(&v.Created), wall(v.Began), wall(v.Ended)}
+	})
 }
 
 func (s *service) alarmRows(ctx context.Context, say words) ([][]any, error) {
@@ -205,7 +223,7 @@ func (s *service) alarmRows(ctx context.Context, say words) ([][]any, error) {
 	})
 }
 
-func yes(b bool, word string) string {
+func mark(b bool, word string) string {
 	if b {
 		return word
 	}

@@ -12,8 +12,8 @@ func shiftKind(kind string) string {
 	return "记事"
 }
 
-// stateInChinese is the word for the state of a channel or an output.
-func stateInChinese(state string) string {
+// signalInChinese is the word for the state of a channel or an output.
+func signalInChinese(state string) string {
 	switch state {
 	case "live":
 		return "正常"
@@ -70,4 +70,33 @@ func alarmInChinese(alarm string) string {
 		return "PTS"
 	}
 	return alarm
+}
+
+// jobInChinese is the word for a kind of job or its state.
+func jobInChinese(code string) string {
+	switch code {
+	case "thumbnail":
+		return "缩略图"
+	case "sprite":
+		return "预览图"
+	case "rendition":
+		return "低码率版本"
+	case "clip":
+		return "剪辑"
+	case "verify":
+		return "校验"
+	case "export":
+		return "导出"
+	case "queued":
+		return "排队"
+	case "running":
+		return "进行中"
+	case "done":
+		return "完成"
+	case "failed":
+		return "失败"
+	case "cancelled":
+		return "已取消"
+	}
+	return code
 }

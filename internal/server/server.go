@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +28,7 @@ import (
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
 	"tongxiang/internal/epg"
+	"tongxiang/internal/jobs"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/playout/rtsp"
@@ -38,6 +40,7 @@ import (
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
+	"tongxiang/recorder/library"
 	"tongxiang/recorder/scheduler"
 	"tongxiang/sfu"
 	"tongxiang/signaling"
@@ -64,6 +67,8 @@ type Server struct {
 	rtsp     *rtsp.Server
 	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
+	library  atomic.Pointer[library.Library]
+	jobs     *jobs.Service
 
 	scheduler *scheduler.Scheduler
 	room      *room
@@ -124,7 +129,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, fmt.Errorf("webrtc: %w", err)
 	}
 	s.rooms = &rooms{engine: s.engine, open: map[string]*roomMedia{}}
-	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers, FFmpeg: s.mixer()}, s.hub, clock, log.With("part", "programme"))
+	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers, FFmpeg: s.mixer(), H264: s.changer.Picture, Shot: s.shot}, s.hub, clock, log.With("part", "programme"))
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
@@ -143,7 +148,13 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
 		return s, err
 	}
+	if err := s.buildJobs(); err != nil {
+		return s, err
+	}
 	if err := s.buildRecorder(ctx); err != nil {
+		return s, err
+	}
+	if err := s.jobs.Start(ctx); err != nil {
 		return s, err
 	}
 	s.buildScheduler(ctx)
@@ -191,7 +202,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Schedules: schedules{s.scheduler}, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Jobs: jobTable{s.jobs}, Outputs: s.outputTable, Features: s.features,
 		Quality: watcher{s.quality}, Storage: storage{s},
 	}))
 	mux.Handle("/hls/", s.hls)
@@ -253,6 +264,12 @@ func (s *Server) Run(ctx context.Context) error {
 		s.pruneAlarms(ctx)
 		return nil
 	})
+	if s.cfg.Recorder.HoldPackets {
+		g.Go(func() error {
+			s.holdPackets(ctx)
+			return nil
+		})
+	}
 	if s.cfg.Demo.Enabled {
 		g.Go(func() error {
 			err := demo.Run(ctx, demo.Config{
@@ -294,9 +311,15 @@ func (s *Server) Close() error {
 	if s.scheduler != nil { // what it records is continued by the next start
 		s.scheduler.Close()
 	}
+	if s.jobs != nil { // what runs is queued again
+		s.jobs.Close()
+	}
 	if s.recorder != nil { // first of the outputs: what people said last is still in the hub
 		errs = append(errs, s.recorder.Close())
 		s.awaitLater()
+	}
+	if l := s.library.Load(); l != nil {
+		l.Close()
 	}
 	if s.engine != nil {
 		s.rooms.close()

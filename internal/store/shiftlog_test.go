@@ -8,7 +8,11 @@ import (
 )
 
 func TestShiftLogIsReadNewestFirstAndSearched(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testShiftLogIsReadNewestFirstAndSearched)
+}
+
+func testShiftLogIsReadNewestFirstAndSearched(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	entry := func(id, kind, text string, hour int) store.ShiftEntry {
 		return store.ShiftEntry{ID: id, At: *after(time.Duration(hour) * time.Hour), Author: "u1", Name: "李 Wei", Kind: kind, Text: text}
 	}
@@ -44,7 +48,11 @@ func TestShiftLogIsReadNewestFirstAndSearched(t *testing.T) {
 }
 
 func TestRecordedBytesAreSummedFromAMoment(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testRecordedBytesAreSummedFromAMoment)
+}
+
+func testRecordedBytesAreSummedFromAMoment(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	got, err := s.Recorded(ctx, noon)
 	check(t, err)
 	same(t, got, store.Recorded{})
