@@ -15,7 +15,11 @@ func job(id, kind, recording string, at time.Duration) store.Job {
 }
 
 func TestTheQueueGivesTheMostUrgentJobThatMayBegin(t *testing.T) {
-	s := open(t)
+	both(t, testTheQueueGivesTheMostUrgentJobThatMayBegin)
+}
+
+func testTheQueueGivesTheMostUrgentJobThatMayBegin(t *testing.T, db database) {
+	s := db.open(t)
 	low := job("low", "rendition", "r1", 0)
 	low.OffPeak, low.Priority = true, 0
 	later := job("later", "thumbnail", "r1", 0)
@@ -52,8 +56,10 @@ func TestTheQueueGivesTheMostUrgentJobThatMayBegin(t *testing.T) {
 	}
 }
 
-func TestAJobIsGivenToOneWhoAsks(t *testing.T) {
-	s := open(t)
+func TestAJobIsGivenToOneWhoAsks(t *testing.T) { both(t, testAJobIsGivenToOneWhoAsks) }
+
+func testAJobIsGivenToOneWhoAsks(t *testing.T, db database) {
+	s := db.open(t)
 	for i := range 20 {
 		_, err := s.AddJob(t.Context(), job(fmt.Sprint(i), "clip", fmt.Sprint(i), 0), 100)
 		check(t, err)
@@ -91,7 +97,11 @@ func TestAJobIsGivenToOneWhoAsks(t *testing.T) {
 }
 
 func TestTheQueueIsBoundedAndTheSameIsQueuedOnce(t *testing.T) {
-	s := open(t)
+	both(t, testTheQueueIsBoundedAndTheSameIsQueuedOnce)
+}
+
+func testTheQueueIsBoundedAndTheSameIsQueuedOnce(t *testing.T, db database) {
+	s := db.open(t)
 	first := job("1", "rendition", "r", 0)
 	first.OffPeak = true
 	_, err := s.AddJob(t.Context(), first, 2)
@@ -115,7 +125,11 @@ func TestTheQueueIsBoundedAndTheSameIsQueuedOnce(t *testing.T) {
 }
 
 func TestAJobIsCancelledTriedAgainAndSurvivesARestart(t *testing.T) {
-	s := open(t)
+	both(t, testAJobIsCancelledTriedAgainAndSurvivesARestart)
+}
+
+func testAJobIsCancelledTriedAgainAndSurvivesARestart(t *testing.T, db database) {
+	s := db.open(t)
 	_, err := s.AddJob(t.Context(), job("1", "clip", "r", 0), 10)
 	check(t, err)
 	_, err = s.RetryJob(t.Context(), "1", noon)
@@ -163,7 +177,11 @@ func TestAJobIsCancelledTriedAgainAndSurvivesARestart(t *testing.T) {
 }
 
 func TestWhatWasMadeOfARecordingIsNoted(t *testing.T) {
-	s := open(t)
+	both(t, testWhatWasMadeOfARecordingIsNoted)
+}
+
+func testWhatWasMadeOfARecordingIsNoted(t *testing.T, db database) {
+	s := db.open(t)
 	d := store.Derived{Recording: "r1", Kind: "sprite", Made: noon, Bytes: 5, Result: "{}"}
 	check(t, s.PutDerived(t.Context(), d))
 	d.Bytes = 6
