@@ -19,7 +19,8 @@ import {
 } from './day'
 import { daysLeft, diskTone } from './disk'
 import { occurrenceOf } from './plan'
-import { across, meetingsOf, rowsOf } from './rows'
+import { movable } from './schedule'
+import { across, byHand, meetingsOf, rowsOf } from './rows'
 
 // A place where clocks change; the rules of the server have tests of their own.
 // This file has a process of its own.
@@ -192,6 +193,13 @@ describe('the rows of a day', () => {
       ['over', 2, true],
     ])
     expect(untimed.map((m) => m.id)).toEqual(['any time'])
+  })
+  it('hold what is recorded by hand, which a schedule has no part in', () => {
+    const row = { id: 'r', stream: 'channels/a', title: 'x', started: new Date(now - hour), scheduled: false }
+    const found = byHand([row, { ...row, id: 's', scheduled: true }, { ...row, started: null }] as never, now)
+    expect(found).toHaveLength(1)
+    expect(found[0]).toMatchObject({ start: now - hour, end: now, state: 'recording', recording: 'r' })
+    expect(movable(found[0]!, null)).toEqual([])
   })
   it('give recordings to their channels, those of meetings to the first row, and those of gone channels to a last', () => {
     const occurrence = (key: string, stream: string) =>

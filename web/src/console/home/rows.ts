@@ -1,7 +1,7 @@
 // The rows of the day: the meetings on one, each channel on one. Pure.
 import type { GuideEvent } from '../guide/events'
 import { type Timeline, xOf } from '../guide/timeline'
-import type { ChannelRow, MeetingRow } from '../rows'
+import type { ChannelRow, MeetingRow, RecordingRow } from '../rows'
 import { lanes, overlap, type Placement, type Span, stack } from './day'
 import { type Occurrence, streamKey } from './plan'
 
@@ -36,6 +36,30 @@ export function meetingsOf(
     if (end > start && overlap({ start, end }, line)) timed.push({ meeting, start, end, open })
   }
   return { timed, untimed }
+}
+
+/** What somebody records by hand, as it stands in the day: from its begin until now, with no end that is known. */
+export function byHand(running: readonly RecordingRow[], now: number): Occurrence[] {
+  return running.flatMap((r) => {
+    if (r.scheduled || r.started === null) return []
+    const span = { start: r.started.getTime(), end: Math.max(now, r.started.getTime() + 60_000) }
+    return [
+      {
+        ...span,
+        key: `recording ${r.id}`,
+        schedule: '',
+        stream: r.stream,
+        title: r.title,
+        event: '',
+        priority: 'training' as const,
+        asked: span,
+        state: 'recording' as const,
+        reason: r.reason,
+        lostTo: '',
+        recording: r.id,
+      },
+    ]
+  })
 }
 
 export interface Row {

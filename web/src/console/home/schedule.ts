@@ -235,6 +235,7 @@ export function bodyOf(form: Form, event: GuideEvent | null, zone: string, old: 
 
 /** A schedule by times is moved and stretched; one that follows the guide only begins earlier or ends later. */
 export function movable(x: Occurrence, schedule: Pick<Schedule, 'event' | 'match'> | null): readonly Grip[] {
+  if (x.schedule === '') return [] // made by hand: stopped by hand
   if (x.state === 'recording') return ['end']
   if (x.state !== 'planned' && x.state !== 'conflict') return []
   const guided = schedule === null ? x.event !== '' : schedule.event !== '' || schedule.match !== null

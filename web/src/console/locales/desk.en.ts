@@ -10,7 +10,7 @@ const en: typeof zh = {
     exportPlan: 'Export the plan',
     noMeetings: 'No meetings on this day',
     untimed: 'On now, without a set time:',
-    hint: 'Click a programme to record it, or an empty place to record that time. Drag a recording to move or stretch it.',
+    hint: 'Click a programme or an empty place to record it; drag a recording to move or stretch it.',
     bar: '{channel}, {time}, {title}, {state}',
     states: {
       planned: 'Planned',
