@@ -37,6 +37,7 @@ type Config struct {
 	Recorder  Recorder
 	Library   Library   // nil: the library is only looked at
 	Schedules Schedules // nil: nothing is recorded by schedule
+	Storage   Storage   // nil: not known
 	Jobs      Jobs      // nil: nothing is made of recordings
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
@@ -218,6 +219,9 @@ func New(cfg Config) http.Handler {
 	s.derived(a, mux)
 	s.jobs(a)
 	s.schedules(a)
+	s.storage(a)
+	s.shiftLog(a)
+	s.exports(a)
 	s.users(a)
 	s.kiosks(a)
 	s.tokens(a)

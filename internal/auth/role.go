@@ -44,6 +44,7 @@ const (
 	ManageRecordings Action = "manage_recordings" // * start and stop
 	DeleteRecordings Action = "delete_recordings" // * for ever
 	ManageSchedules  Action = "manage_schedules"  // see, plan, change, remove
+	KeepShiftLog     Action = "keep_shift_log"    // read and write
 	ManageUsers      Action = "manage_users"
 	ManageDevices    Action = "manage_devices" // kiosks
 	IssueTokens      Action = "issue_tokens"
@@ -65,12 +66,12 @@ var rules = map[Role]map[Action]reach{
 	Administrator: {
 		Watch: anywhere, Publish: anywhere, SeeMeetings: anywhere, ManageMeetings: anywhere, ControlMeeting: anywhere,
 		SeeChannels: anywhere, ManageChannels: anywhere, SeeRecordings: anywhere, ManageRecordings: anywhere,
-		DeleteRecordings: anywhere, ManageSchedules: anywhere, ManageUsers: anywhere, ManageDevices: anywhere, IssueTokens: anywhere, ReadAudit: anywhere,
+		DeleteRecordings: anywhere, ManageSchedules: anywhere, KeepShiftLog: anywhere, ManageUsers: anywhere, ManageDevices: anywhere, IssueTokens: anywhere, ReadAudit: anywhere,
 	},
 	Operator: {
 		Watch: anywhere, Publish: anywhere, SeeMeetings: anywhere, ManageMeetings: anywhere, ControlMeeting: anywhere,
 		SeeChannels: anywhere, ManageChannels: anywhere, SeeRecordings: anywhere, ManageRecordings: anywhere,
-		DeleteRecordings: anywhere, ManageSchedules: anywhere, ManageDevices: anywhere,
+		DeleteRecordings: anywhere, ManageSchedules: anywhere, KeepShiftLog: anywhere, ManageDevices: anywhere,
 	},
 	Chair: {
 		Watch: anywhere, Publish: meetings, SeeMeetings: anywhere, ManageMeetings: anywhere,

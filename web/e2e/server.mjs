@@ -43,8 +43,8 @@ export function build() {
 }
 
 export class Server {
-  /** The data folder and the ports stay the same over restarts. */
-  static async make(binary, { demo: withDemo = true } = {}) {
+  /** The data folder and the ports stay the same over restarts. `config` is YAML beside what is there. */
+  static async make(binary, { demo: withDemo = true, config = '' } = {}) {
     const s = new Server()
     s.binary = binary
     s.dir = mkdtempSync(join(tmpdir(), 'tongxiang-e2e-'))
@@ -63,6 +63,7 @@ rtsp: {listen: ""}
 transcode: {cpu: 100}
 demo: {enabled: ${withDemo}, target: "udp://127.0.0.1:${demo}"}
 ${withDemo ? `channels:\n  - {id: demo, name: 通乡测试节目, source: "udp://127.0.0.1:${demo}"}` : ''}
+${config}
 `,
     )
     await s.start()

@@ -60,6 +60,8 @@ export interface RecordingRow {
   readonly duration: number
   readonly bytes: number
   readonly reason: string
+  /** A schedule began it. */
+  readonly scheduled: boolean
 }
 
 export type Role = 'administrator' | 'operator' | 'chair' | 'member' | 'viewer' | 'kiosk'
@@ -153,6 +155,7 @@ export function recordingRow(row: Json, language: string): RecordingRow {
     duration: count(row['duration']) || measured,
     bytes: count(row['bytes']),
     reason: sentence(row['reason'], language),
+    scheduled: text(row['schedule']) !== '',
   }
 }
 

@@ -1,4 +1,5 @@
 import broadcast from './broadcast.en'
+import desk from './desk.en'
 import wall from './wall.en'
 
 import type zh from './zh'
@@ -6,6 +7,7 @@ import type zh from './zh'
 const en: typeof zh = {
   ...wall,
   ...broadcast,
+  ...desk,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
@@ -31,6 +33,9 @@ const en: typeof zh = {
   forbidden:
     'Your account may not use the console. Log in as operator or administrator, or ask the administrator.',
   nav: {
+    home: 'Duty desk',
+    jobs: 'Jobs',
+    shiftlog: 'Shift log',
     wall: 'Wall',
     channels: 'Channels',
     scan: 'Scan',

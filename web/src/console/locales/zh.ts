@@ -1,9 +1,11 @@
 import broadcast from './broadcast.zh'
+import desk from './desk.zh'
 import wall from './wall.zh'
 
 export default {
   ...wall,
   ...broadcast,
+  ...desk,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
@@ -28,6 +30,9 @@ export default {
   recordStarted: '已开始录制“{name}”',
   forbidden: '您的账号没有使用控制台的权限。请用操作员或管理员账号登录，或联系管理员。',
   nav: {
+    home: '值班台',
+    jobs: '任务',
+    shiftlog: '值班记录',
     wall: '监看墙',
     channels: '频道',
     scan: '扫描',

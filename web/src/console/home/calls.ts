@@ -1,0 +1,128 @@
+// The calls of the duty desk. All throw ApiError.
+import { api, ApiError, listOf } from '../../shared/api'
+import { storedLanguage } from '../../shared/i18n'
+import { count, date, type Json, objects, text } from '../fields'
+import { type RecordingRow, recordingRow } from '../rows'
+import { type Occurrence, occurrenceOf, type Schedule, scheduleOf } from './plan'
+
+const one = (id: string): string => `/schedules/${encodeURIComponent(id)}`
+const query = (words: Record<string, string>): string => new URLSearchParams(words).toString()
+
+function occurrences(rows: readonly Json[]): Occurrence[] {
+  return rows.map((row) => occurrenceOf(row, storedLanguage())).filter((x) => x !== null)
+}
+
+export interface Preview {
+  readonly items: readonly Occurrence[]
+  readonly conflicts: readonly Occurrence[]
+}
+
+export interface Storage {
+  readonly used: number
+  readonly free: number
+  readonly perDay: number
+  /** Days of recordings that the rate was measured over. */
+  readonly measured: number
+  /** Null: not by what is recorded now. */
+  readonly fullAt: Date | null
+}
+
+/** Null where the server has no such part: it is shown as not available. */
+async function maybe<T>(what: Promise<T>): Promise<T | null> {
+  try {
+    return await what
+  } catch (cause) {
+    if (cause instanceof ApiError && (cause.status === 404 || cause.status === 405)) return null
+    throw cause
+  }
+}
+
+export const desk = {
+  plan: async (from: number, to: number, signal: AbortSignal): Promise<Occurrence[]> => {
+    const window = query({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })
+    return occurrences(
+      listOf<Json>(await api('GET', `/schedules/plan?${window}`, undefined, signal), 'items'),
+    )
+  },
+  planFile: (from: number, to: number, format: string): string =>
+    `/api/v1/schedules/plan?${query({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), format })}`,
+  schedule: async (id: string): Promise<Schedule> => scheduleOf(await api<Json>('GET', one(id))),
+  addSchedule: (body: Json): Promise<unknown> => api('POST', '/schedules', body),
+  changeSchedule: (id: string, body: Json, stop = false): Promise<unknown> =>
+    api('PATCH', `${one(id)}${stop ? '?stop=true' : ''}`, body),
+  removeSchedule: (id: string, stop = false): Promise<unknown> =>
+    api('DELETE', `${one(id)}${stop ? '?stop=true' : ''}`),
+  /** What a schedule would come to until a moment, in the place of the one with the id where one is given. */
+  preview: async (body: Json, id: string, until: Date, signal?: AbortSignal): Promise<Preview> => {
+    const words = query({ to: until.toISOString(), ...(id === '' ? {} : { id }) })
+    const answer = await api<Json>('POST', `/schedules/preview?${words}`, body, signal)
+    return {
+      items: occurrences(objects(answer['items'])),
+      conflicts: occurrences(objects(answer['conflicts'])),
+    }
+  },
+
+  running: async (signal: AbortSignal, language: string): Promise<RecordingRow[]> => {
+    const of = async (state: string): Promise<Json[]> =>
+      listOf<Json>(await api('GET', `/recordings?limit=100&state=${state}`, undefined, signal), 'recordings')
+    const rows = [...(await of('waiting')), ...(await of('recording'))]
+    return rows.map((row) => recordingRow(row, language))
+  },
+  storage: async (signal: AbortSignal): Promise<Storage | null> => {
+    const row = await maybe(api<Json>('GET', '/storage', undefined, signal))
+    if (row === null) return null
+    return {
+      used: count(row['used']),
+      free: count(row['free']),
+      perDay: count(row['bytes_per_day']),
+      measured: count(row['measured_days']),
+      fullAt: date(row['full_at']),
+    }
+  },
+}
+
+/** Where a list is had as a file for a spreadsheet. */
+export const listFile = (list: string, format: string): string =>
+  `/api/v1/exports/${encodeURIComponent(list)}?format=${format}`
+
+export interface Entry {
+  readonly id: string
+  readonly at: Date | null
+  readonly name: string
+  readonly kind: 'note' | 'fault' | 'handover'
+  readonly text: string
+}
+
+export const entryOf = (row: Json): Entry => ({
+  id: text(row['id']),
+  at: date(row['at']),
+  name: text(row['name']),
+  kind: row['kind'] === 'fault' || row['kind'] === 'handover' ? row['kind'] : 'note',
+  text: text(row['text']),
+})
+
+export const shiftLog = {
+  page: async (
+    limit: number,
+    offset: number,
+    q: string,
+    signal: AbortSignal,
+  ): Promise<{ entries: Entry[]; total: number } | null> => {
+    const words = query({ limit: String(limit), offset: String(offset), ...(q === '' ? {} : { q }) })
+    const answer = await maybe(api<Json>('GET', `/shiftlog?${words}`, undefined, signal))
+    if (answer === null) return null
+    return { entries: listOf<Json>(answer, 'items').map(entryOf), total: count(answer['total']) }
+  },
+  add: (kind: Entry['kind'], words: string): Promise<unknown> =>
+    api('POST', '/shiftlog', { kind, text: words }),
+}
+
+/** Jobs: null where the server has none. */
+export const jobCalls = {
+  list: async (signal: AbortSignal): Promise<Json[] | null> => {
+    const answer = await maybe(api<Json>('GET', '/jobs?limit=200', undefined, signal))
+    return answer === null ? null : listOf<Json>(answer, 'jobs')
+  },
+  retry: (id: string): Promise<unknown> => api('POST', `/jobs/${encodeURIComponent(id)}/retry`),
+  cancel: (id: string): Promise<unknown> => api('POST', `/jobs/${encodeURIComponent(id)}/cancel`),
+}
