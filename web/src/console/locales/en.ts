@@ -1,4 +1,5 @@
 import broadcast from './broadcast.en'
+import library from './library.en'
 import wall from './wall.en'
 
 import type zh from './zh'
@@ -6,6 +7,7 @@ import type zh from './zh'
 const en: typeof zh = {
   ...wall,
   ...broadcast,
+  ...library,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
@@ -37,7 +39,7 @@ const en: typeof zh = {
     guide: 'Guide',
     outputs: 'Outputs',
     meetings: 'Meetings',
-    recordings: 'Recordings',
+    recordings: 'Library',
     users: 'Users',
     devices: 'Kiosks',
   },
@@ -117,9 +119,6 @@ const en: typeof zh = {
     download: 'Download',
     empty: 'There are no recordings yet',
     emptyHint: 'Press “Record” at a channel or a meeting; the file appears here.',
-    removeTitle: 'Delete recording “{name}”?',
-    removeText: 'The file is removed from the disk and cannot be brought back.',
-    removed: 'Recording deleted',
     cannotPlay: 'This browser cannot play the file. Please download it.',
     states: {
       recording: 'Recording',
