@@ -63,6 +63,11 @@ export function moment(at: Date | null, now: Date, language: string): string {
   })
 }
 
+/** Local date: 2027年11月26日, Nov 26, 2027. What is kept for years has a day, not a minute. */
+export function day(at: Date, language: string): string {
+  return at.toLocaleDateString(language, { year: 'numeric', month: 'short', day: 'numeric' })
+}
+
 /** Local time to the second, for the moment of an interruption. */
 export function clock(at: Date | null, language: string): string {
   return at === null ? '' : at.toLocaleTimeString(language, { hour12: false })

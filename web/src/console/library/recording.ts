@@ -110,7 +110,7 @@ export function chaptersOf(value: unknown): Chapter[] {
 
 /** A running recording grows by the clock until the server says more. */
 export function lengthOf(row: RecordingRow, now: number): number {
-  if (row.state !== 'recording' || row.started === null) return row.duration
+  if (row.state !== 'recording' || row.started === null) return row.bytes > 0 ? row.duration : 0
   return Math.max(row.duration, (now - row.started.getTime()) / 1000)
 }
 
@@ -155,17 +155,22 @@ export interface Job {
   /** Seconds; 0: not known. */
   readonly eta: number
   readonly cause: string
-  /** The recording that it made. */
-  readonly result: string
+  /** The recording that it made, and what of the whole it is, in seconds. */
+  readonly made: { readonly recording: string; readonly from: number; readonly to: number } | null
 }
 
 export function jobOf(row: Json, language: string): Job {
+  const result = object(row['result'])
+  const recording = text(result['recording'])
   return {
     id: text(row['id']),
     state: oneOf(row['state'], ['queued', 'running', 'done', 'failed', 'cancelled'], 'queued'),
     progress: Math.min(1, count(row['progress'])),
     eta: count(row['eta_s']),
     cause: sentence(row['cause'], language),
-    result: text(row['result']),
+    made:
+      recording === ''
+        ? null
+        : { recording, from: count(result['from_ms']) / 1000, to: count(result['to_ms']) / 1000 },
   }
 }

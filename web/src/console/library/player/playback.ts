@@ -1,5 +1,4 @@
 import type Hls from 'hls.js'
-import { ApiError } from '../../../shared/api'
 import { library } from '../api'
 import type { Recording } from '../recording'
 
@@ -72,6 +71,7 @@ export function openRecording(
       backBufferLength: 60,
       // Of a running recording, what is old counts as much as what is new.
       liveDurationInfinity: false,
+      liveSyncDurationCount: 3,
       liveMaxLatencyDurationCount: Infinity,
       xhrSetup: (xhr) => xhr.setRequestHeader('Accept-Language', language),
     })
@@ -119,7 +119,7 @@ export function openRecording(
   }
 
   void begin().catch((cause: unknown) => {
-    if (!stopped) events.unplayable(cause instanceof ApiError ? cause.message : '')
+    if (!stopped) events.unplayable(cause instanceof Error ? cause.message : String(cause))
   })
 
   return {
