@@ -7,7 +7,7 @@ export const classes = ['meeting', 'news', 'training', 'agriculture'] as const
 export type Class = (typeof classes)[number] | ''
 
 /** How long a recording may be kept by the page's choice; the server knows others. */
-export const retentions = ['30d', '1y', '10y', 'forever'] as const
+export const retentions = ['class', '30d', '1y', '10y', 'forever'] as const
 
 /** A part of which nothing was recorded. */
 export interface Gap {
@@ -43,7 +43,7 @@ export interface LibraryRow extends RecordingRow {
   readonly class: Class
   /** Null: for ever; undefined: the server does not say. */
   readonly expires: Date | null | undefined
-  /** As the server has it; empty: as its class says. */
+  /** As the server has it; `class`: as its class says. */
   readonly retention: string
   readonly hold: boolean
   /** In the recycle bin since. */
@@ -120,7 +120,7 @@ export function libraryRow(row: Json, language: string): LibraryRow {
     ...recordingRow(row, language),
     class: oneOf<Class>(row['class'], classes, ''),
     expires: row['expires'] === undefined ? undefined : date(row['expires']),
-    retention: text(row['retention']),
+    retention: text(row['retention']) || 'class',
     hold: row['hold'] === true,
     deleted: date(row['deleted']),
     people: texts(row['people']),
