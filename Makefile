@@ -65,6 +65,10 @@ bench-crash:     ## kill -9 while eight channels and a meeting are recorded; app
 	@scripts/install.sh test
 	@scripts/bench-crash.sh $(ARGS)
 
+bench-library:   ## search in 100,000 recordings on SQLite and PostgreSQL; appends to docs/bench/library.md (ARGS='-recordings 10000')
+	@scripts/install.sh test
+	@scripts/bench-library.sh $(ARGS)
+
 bench-quality:   ## what watching over 49 channels costs (ARGS='-for 60s')
 	@$(GO) run ./bench/quality $(ARGS)
 

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 
 	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/stream"
+	"tongxiang/recorder/retention"
 )
 
 // schemes are the kinds of source that a channel may have.
@@ -64,6 +66,7 @@ func (c Config) Validate() Problems {
 	if c.Recorder.DiskSpeed < 0 || c.Recorder.DiskSpeed > 1<<20 {
 		v.add("recorder.disk_speed", "is %d MiB a second, want 0 (measured) to %d", c.Recorder.DiskSpeed, 1<<20)
 	}
+	v.library(c.Library)
 	if c.Quality.Interval < time.Second || c.Quality.Interval > time.Minute {
 		v.add("quality.interval", "is %v, want 1s to 1m", c.Quality.Interval)
 	}
@@ -124,6 +127,27 @@ func (v *validator) listen(proto, key, addr string, mayBeEmpty bool) {
 	}
 	v.taken[at] = key
 }
+
+func (v *validator) library(c Library) {
+	for name, class := range c.Classes() {
+		key := "library." + cmp.Or(name, "other")
+		if _, err := retention.Parse(class.Keep); err != nil {
+			v.add(key+".keep", "is %q, want days (30d), years (10y) or forever", class.Keep)
+		}
+		if class.Quota < 0 || class.Quota > maxGiB {
+			v.add(key+".quota", "is %d GiB, want 0 (any) to %d", class.Quota, maxGiB)
+		}
+	}
+	if c.Bin < 0 {
+		v.add("library.bin", "is %v, want 0 (nothing is kept) or more", c.Bin)
+	}
+	if c.Floor < 0 || c.Floor > maxGiB {
+		v.add("library.floor", "is %d GiB, want 0 (none) to %d", c.Floor, maxGiB)
+	}
+}
+
+// maxGiB is more than any disk has, and less than what bytes in 64 bits can say.
+const maxGiB = 1 << 30
 
 func (v *validator) rtsp(c RTSP) {
 	v.listen("tcp", "rtsp.listen", c.Listen, true)

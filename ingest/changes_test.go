@@ -234,8 +234,7 @@ func TestWhatThreeDaysBringDoesNotRestartAChannel(t *testing.T) {
 	plain := make1("192x108", "-map", "0", "-map", "1")
 	hour := int64(3600 * 90000)
 	noProgramme := withoutProgramme()
-	var changes []change
-	for _, tc := range []change{
+	changes := []change{
 		{name: "the clock wraps in mid-programme", start: circle - 90000*seconds/2},
 		{name: "the clock wraps between", start: circle - 90000*seconds},
 		{name: "the clock jumps ahead, indicated", jump: 5 * hour, indicate: true, gap: true},
@@ -253,8 +252,6 @@ func TestWhatThreeDaysBringDoesNotRestartAChannel(t *testing.T) {
 		{name: "another service id", second: make1("192x108", "-map", "0", "-map", "1", "-tables_version", "1", "-mpegts_service_id", "7")},
 		{name: "the programme leaves the PAT and comes back", between: func(a *broadcast) { a.send(noProgramme, a.pcr, false) },
 			second: make1("192x108", "-map", "0", "-map", "1", "-tables_version", "2")},
-	} {
-		changes = append(changes, tc)
 	}
 	// All of them are on air at the same time: each takes as long as its clips.
 	h := newHouse(t)

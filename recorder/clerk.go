@@ -18,6 +18,7 @@ const clerkPatience = 10 * time.Second
 // the newest entry counts; there are no more than recordings.
 type clerk struct {
 	library Library
+	ended   func(store.Recording) // nil: nobody is told
 	log     *slog.Logger
 	wake    chan struct{}
 
@@ -28,9 +29,9 @@ type clerk struct {
 	busy    string        // id of the one being written
 }
 
-func newClerk(library Library, log *slog.Logger) *clerk {
+func newClerk(library Library, ended func(store.Recording), log *slog.Logger) *clerk {
 	return &clerk{
-		library: library, log: log, wake: make(chan struct{}, 1),
+		library: library, ended: ended, log: log, wake: make(chan struct{}, 1),
 		pending: make(map[string]store.Recording), written: make(chan struct{}),
 	}
 }
@@ -99,6 +100,8 @@ func (c *clerk) drain() {
 		stop()
 		if err != nil { // it does not end a recording; the folder has the same
 			c.log.Error("recording is not in the library", "id", id, "err", err)
+		} else if !rec.State.Active() && c.ended != nil {
+			c.ended(rec)
 		}
 		c.mu.Lock()
 		c.busy = ""

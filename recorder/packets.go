@@ -135,7 +135,6 @@ type packetCutter struct {
 	g      fragment
 	now    time.Duration // of the run that came last
 	wrong  uint64        // continuity errors up to the fragment's beginning
-	lost   bool
 	tracks []store.RecordingTrack
 	told   bool // tracks are news
 }
@@ -199,7 +198,7 @@ func (c *packetCutter) push(p *media.Packet, lost bool) []fragment {
 	}
 	if !c.open {
 		c.open = true
-		c.g = fragment{data: c.buffer(), start: at, sync: p.Sync, lost: lost}
+		c.g = fragment{data: c.buffer(), start: at, sync: p.Sync}
 		c.wrong = wrong
 	}
 	c.g.data = append(c.g.data, p.Payload...)

@@ -37,6 +37,9 @@ func (r *Recorder) Recover(ctx context.Context) error {
 			if err := r.library.PutRecording(ctx, rec); err != nil {
 				return fmt.Errorf("mark recording %s as interrupted: %w", rec.ID, err)
 			}
+			if r.cfg.Ended != nil {
+				r.cfg.Ended(rec)
+			}
 			r.log.Warn("recording was interrupted", "id", rec.ID, "state", rec.State, "duration", rec.Duration, "why", rec.Reason)
 		}
 		if mended == 0 {

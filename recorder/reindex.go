@@ -84,6 +84,13 @@ func (r *Recorder) Reindex(ctx context.Context, deep bool, say func(path, what s
 			if err := r.library.PutRecording(ctx, rec); err != nil {
 				return fmt.Errorf("add %s to the library: %w", f.Path, err)
 			}
+			if m, ok := r.Kept(rec); ok {
+				if k := m.Kept(); k.Text != "" || len(k.Chapters) > 0 {
+					if err := r.library.PutRecordingTexts(ctx, rec.ID, k.Text, k.Chapters); err != nil {
+						return fmt.Errorf("add %s to the library: %w", f.Path, err)
+					}
+				}
+			}
 			out.Added++
 			what = join("added", what)
 		}

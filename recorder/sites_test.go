@@ -1,6 +1,8 @@
 package recorder
 
 import (
+	"bytes"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -78,5 +80,52 @@ func TestEverySiteHasAFileOnTheTimeLineOfTheProgramme(t *testing.T) {
 	}
 	if layers["li"] != 1 || layers["wang"] != 1 {
 		t.Errorf("all layers were asked of %v", layers)
+	}
+}
+
+// TestASiteThatSendsVP8IsRecordedWithItsPicture: as it came, in MP4, whatever ends the
+// recording.
+func TestASiteThatSendsVP8IsRecordedWithItsPicture(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir())
+	clip := playtest.Make(t, 6, "320x180", playtest.Plain)
+	sent := playtest.VP8(t, "testsrc2=rate=25:duration=6:size=160x90", "sine=frequency=440:sample_rate=48000:duration=6")
+	rec := r.begin(Request{Stream: stream.Programme("42"), Class: "meeting", AllTracks: true})
+	base := time.Duration(r.clock.Now()) + 200*time.Millisecond
+	onAir := clip.Shift(base-time.Duration(clip.Frames[0].DTS), false)
+	site := sent.Shift(base-time.Duration(sent.Frames[0].DTS), false)
+	_, air := r.publish(stream.Programme("42"), onAir)
+	_, li := r.publish(stream.Participant("42", "li"), site)
+	done := make(chan struct{}, 2)
+	go func() { r.play(onAir, air, 1); done <- struct{}{} }()
+	go func() { r.play(site, li, 1); done <- struct{}{} }()
+	for range 2 {
+		<-done
+	}
+	<-time.After(2 * idleAfter)
+	rec = r.stop(rec.ID)
+	dir := filepath.Dir(r.rec.Path(rec))
+	m, err := folder.Read(dir)
+	if err != nil || len(m.Files) != 2 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	f := m.Files[1]
+	if f.Name != "site-li.mp4" || len(f.Tracks) != 2 || f.Tracks[0].Codec != "VP8" || f.Tracks[0].Width != 160 || f.Tracks[0].Height != 90 {
+		t.Fatalf("%+v", f)
+	}
+	p := playtest.ProbeFile(t, filepath.Join(dir, f.Name))
+	if got := p.Decoded("video"); got < 125 || got > 150 || p.Decoded("audio") < 250 || p.Streams[0].Codec != "vp8" || p.Streams[0].Width != 160 {
+		t.Errorf("%+v", p)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, f.Name)); err != nil || !bytes.Contains(b[:2048], []byte("vp08")) || bytes.Contains(b[:2048], []byte("vp09")) {
+		t.Errorf("the file does not say that it is VP8: %v", err)
+	}
+	before, err := folder.ReadIndex(dir, f.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := folder.Mend(dir, f.Name, true)
+	if err != nil || e.Cut != 0 || e.Remade || len(e.Index) != len(before) {
+		t.Errorf("mended: %+v, %v", e, err)
 	}
 }

@@ -30,8 +30,6 @@ type take struct {
 	labels func(stream.Label) bool // nil: any
 	cutoff int64                   // keep what arrived after this, and the sync point before; 0: from the newest sync point
 
-	alone time.Duration // how long a picture waits for sound, and sound for a picture
-
 	// begin makes the next file; it returns also the part's track for each that was
 	// gathered. A part that is nil: not now.
 	begin func(*gather) (*part, []int)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make run` or `make test` needs and the machine lacks, from
 # Debian's packages: ffmpeg (test programme, transcoding) and a CJK font (captions);
-# for the tests also Chromium. Says what to do where it cannot.
+# for the tests also Chromium and PostgreSQL, which they start themselves. Says what to do where it cannot.
 set -euo pipefail
 
 what=${1:?usage: install.sh run|test}
@@ -10,6 +10,7 @@ command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 fc-list ':lang=zh-cn' 2>/dev/null | grep -q . || missing+=(fonts-noto-cjk fontconfig)
 if [ "$what" = test ]; then
 	command -v chromium >/dev/null || missing+=(chromium)
+	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 fi
 
 for tool in go node npm; do

@@ -52,6 +52,7 @@ func TestAPictureThatTakesItsTimeIsNotHeldBackLonger(t *testing.T) {
 		t.Errorf("the worker comes back at %d, not at %d", v.w.due, at+gatherFor)
 	}
 	track.WritePacket(packets[1])
+	v.w.step(at + gatherFor/2)
 	v.w.step(at + gatherFor - 1)
 	if n := sentBy(v); n != 0 {
 		t.Errorf("%d packets went out early", n)
@@ -62,6 +63,24 @@ func TestAPictureThatTakesItsTimeIsNotHeldBackLonger(t *testing.T) {
 	}
 	if v.w.due != 0 {
 		t.Error("the worker comes back for nothing")
+	}
+}
+
+func TestAPacketThatComesLateTakesTheOthersAlong(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	packets := picture(0, 4, true)
+	at := int64(1e9)
+	track.WritePacket(packets[0])
+	v.w.step(at)
+	track.WritePacket(packets[1])
+	v.w.step(at + gatherFor - gatherRest)
+	if n := sentBy(v); n != 2 {
+		t.Errorf("%d of 2 packets went out", n)
+	}
+	track.WritePacket(packets[2])
+	v.w.step(at + gatherFor)
+	if n := sentBy(v); n != 2 {
+		t.Errorf("%d packets went out: the next one has no time of its own", n)
 	}
 }
 

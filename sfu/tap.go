@@ -11,7 +11,13 @@ import (
 // is of no use to the viewer before it is whole, and handed out together its packets
 // cost one message to the kernel for each viewer instead of one each. A sender that
 // spreads a picture over more time is followed in steps of this length.
-const gatherFor = 2700 * ms / 1000
+//
+// A packet that comes in gatherRest, the end of that time, is waited for as the last:
+// the next one would hardly come in what is left.
+const (
+	gatherFor  = 2700 * ms / 1000
+	gatherRest = gatherFor / 4
+)
 
 // tap is one track as all viewers of a worker follow it.
 type tap struct {
@@ -64,6 +70,7 @@ func (t *tap) pass(now int64) {
 			}
 			t.fresh, t.held = append(t.fresh, t.held), nil
 		}
+		before := len(t.fresh)
 		for len(t.fresh) < passPackets {
 			p := t.cursor.Next()
 			if p == nil {
@@ -75,7 +82,7 @@ func (t *tap) pass(now int64) {
 			}
 			t.fresh = append(t.fresh, p)
 		}
-		if t.held == nil && t.gathers(now) {
+		if t.held == nil && t.gathers(now, len(t.fresh) > before) {
 			return
 		}
 		full := len(t.fresh) == passPackets
@@ -92,14 +99,18 @@ func (t *tap) pass(now int64) {
 	}
 }
 
-// gathers reports whether what was read is to wait for the rest of its picture.
-func (t *tap) gathers(now int64) bool {
+// gathers reports whether what was read is to wait for the rest of its picture; news
+// says that something of it has just come.
+func (t *tap) gathers(now int64, news bool) bool {
 	n := len(t.fresh)
 	if !t.picture || n == 0 || n == passPackets || slices.ContainsFunc(t.fresh, isLast) {
 		return false
 	}
 	if t.due == 0 {
 		t.due = now + gatherFor
+	}
+	if news {
+		return now < t.due-gatherRest
 	}
 	return now < t.due
 }

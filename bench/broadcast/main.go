@@ -122,23 +122,22 @@ func (o options) run(ctx context.Context) error {
 
 // report is the outcome.
 type report struct {
-	o            options
-	wall         time.Duration
-	cpu, waited  time.Duration
-	rss          int // KiB
-	goroutines   float64
-	heap         float64 // bytes
-	gcs          float64
-	channels     []channel
-	attempts     int
-	errors       map[string]uint64
-	drops        uint64
-	sent         sent
-	hls          hlsCount
-	recorded     *recorded
-	senderCPU    time.Duration
-	kiosksSaid   string
-	playlistsBad int
+	o           options
+	wall        time.Duration
+	cpu, waited time.Duration
+	rss         int // KiB
+	goroutines  float64
+	heap        float64 // bytes
+	gcs         float64
+	channels    []channel
+	attempts    int
+	errors      map[string]uint64
+	drops       uint64
+	sent        sent
+	hls         hlsCount
+	recorded    *recorded
+	senderCPU   time.Duration
+	kiosksSaid  string
 }
 
 // String is the report in Markdown.

@@ -116,7 +116,7 @@ func (s *server) play(ctx context.Context, v view) (string, error) {
 		}
 		return fmt.Sprintf("played to its end at %.1f s, %d pictures decoded", x.At, int(x.Pictures)), nil
 	case <-ctx.Done():
-		return "", errors.New("Chromium said nothing")
+		return "", errors.New("no word from Chromium")
 	}
 }
 

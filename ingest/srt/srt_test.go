@@ -236,13 +236,15 @@ func TestACallerReceivesAndEndsWithItsSender(t *testing.T) {
 	defer ln.Close()
 	conns := make(chan gosrt.Conn, 1)
 	go func() {
-		conn, _, err := ln.Accept(func(req gosrt.ConnRequest) gosrt.ConnType {
-			if req.SetPassphrase("0123456789") != nil || req.StreamId() != "cctv1" {
-				return gosrt.REJECT
-			}
-			return gosrt.SUBSCRIBE
-		})
-		if err == nil {
+		req, err := ln.Accept2()
+		if err != nil {
+			return
+		}
+		if req.SetPassphrase("0123456789") != nil || req.StreamId() != "cctv1" {
+			req.Reject(gosrt.REJ_PEER)
+			return
+		}
+		if conn, err := req.Accept(); err == nil {
 			conns <- conn
 		}
 	}()

@@ -35,6 +35,7 @@ type Config struct {
 	Scans     Scans // nil: none
 	EPG       EPG   // nil: none
 	Recorder  Recorder
+	Library   Library   // nil: the library is only looked at
 	Schedules Schedules // nil: nothing is recorded by schedule
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
@@ -143,6 +144,16 @@ type Meetings interface {
 	Live(meetingID string) []Participant
 	// End closes a meeting for everybody.
 	End(ctx context.Context, meetingID string) error
+	// Programme returns what the programme shows; nil while nobody watches or records it.
+	Programme(meetingID string) *Programme
+}
+
+// Programme is what a meeting's programme shows.
+type Programme struct {
+	Participant string  `json:"participant,omitempty" doc:"Id of the participant whose picture is on air"`
+	Picture     string  `json:"picture,omitempty" enum:"video,screen" doc:"Which of his pictures"`
+	Transcoded  bool    `json:"transcoded" doc:"It is not sent in H.264 and made so while it is on air"`
+	Reason      *Reason `json:"reason,omitempty" doc:"Why outputs that need H.264 have no picture"`
 }
 
 // Participant is somebody who is connected.
@@ -166,7 +177,10 @@ var (
 		"Send JSON.", "请使用 JSON 格式。")
 )
 
-type service struct{ Config }
+type service struct {
+	Config
+	views views
+}
 
 // maxBody bounds a request: the largest is a channel with its backups.
 const maxBody = 64 << 10
@@ -174,7 +188,7 @@ const maxBody = 64 << 10
 // New returns the handler of /api/.
 func New(cfg Config) http.Handler {
 	useOwnErrors()
-	s := &service{cfg}
+	s := &service{Config: cfg}
 	mux := http.NewServeMux()
 	hc := huma.DefaultConfig("Tongxiang", cfg.Version)
 	hc.OpenAPIPath = "/api/openapi"

@@ -92,6 +92,8 @@ func (s storedMeetings) Live(string) []Participant {
 	return []Participant{{ID: "li", Name: "李", Role: "member"}}
 }
 
+func (storedMeetings) Programme(string) *Programme { return nil }
+
 func (s storedMeetings) End(ctx context.Context, id string) error {
 	m, err := s.store.Meeting(ctx, id)
 	if err != nil {

@@ -34,13 +34,14 @@ type meetingView struct {
 	Record       string        `json:"record,omitempty" enum:"programme,all" doc:"What is recorded from the first participant to the end"`
 	Live         int           `json:"live" doc:"People connected now"`
 	Participants []Participant `json:"participants,omitempty"`
+	Programme    *Programme    `json:"programme,omitempty" doc:"What is on air; absent while nobody watches or records it"`
 }
 
 func (s *service) meetingView(m store.Meeting, names bool) meetingView {
 	live := s.Meetings.Live(m.ID)
 	v := meetingView{ID: m.ID, Title: m.Title, Start: m.Start, End: m.End, Created: m.Created, CreatedBy: m.CreatedBy, Closed: m.Closed, Record: m.Record, Live: len(live)}
 	if names {
-		v.Participants = live
+		v.Participants, v.Programme = live, s.Meetings.Programme(m.ID)
 	}
 	return v
 }

@@ -17,8 +17,6 @@ import (
 var (
 	errBadStream = apierr.New(http.StatusUnprocessableEntity, "bad_stream",
 		"Only a channel (channels/ID) or a meeting (meetings/ID) can be recorded.", "只能录制频道（channels/编号）或会议（meetings/编号）。")
-	errRecordingRuns = apierr.New(http.StatusConflict, "recording_runs",
-		"The recording is still running; stop it first.", "录制仍在进行，请先停止。")
 	errNoRecorder = apierr.New(http.StatusServiceUnavailable, "recorder_unavailable",
 		"This node cannot record.", "本节点不支持录制。")
 	errFileGone = apierr.New(http.StatusNotFound, "recording_file_missing",
@@ -43,6 +41,16 @@ type recordingView struct {
 	Event    string                 `json:"event,omitempty"`
 	Gaps     []store.Gap            `json:"gaps" doc:"Of which there is nothing, on the recording's own time line"`
 	Tracks   []store.RecordingTrack `json:"tracks"`
+
+	Expires   *time.Time      `json:"expires" doc:"When it goes to the recycle bin by itself; null: never"`
+	Retention string          `json:"retention" doc:"class: as long as its class; 30d, 10y: so long after its end; forever; date: until expires"`
+	Hold      bool            `json:"hold" doc:"Under legal hold: never removed"`
+	Deleted   *time.Time      `json:"deleted" doc:"In the recycle bin since; null: not"`
+	People    []string        `json:"people"`
+	Units     []string        `json:"units"`
+	Chapters  []store.Chapter `json:"chapters,omitempty" doc:"Not in lists"`
+	Position  int64           `json:"position_ms" doc:"Where the asker stopped"`
+	Watched   bool            `json:"watched" doc:"The asker saw it to the end"`
 }
 
 // recordingView returns a recording as it is now. What people may change is the
@@ -59,6 +67,7 @@ func (s *service) recordingView(r store.Recording, language string) recordingVie
 		Duration: r.Duration.Seconds(), Bytes: r.Bytes, Code: r.Reason, Detail: r.Detail, Schedule: r.Schedule, Event: r.Event,
 		Gaps: r.Gaps, Tracks: r.Tracks,
 	}
+	s.libraryView(&v, r)
 	if v.Gaps == nil {
 		v.Gaps = []store.Gap{}
 	}
@@ -100,9 +109,18 @@ type newRecording struct {
 
 type recordingList struct {
 	Page
-	Stream   string `query:"stream"`
-	State    string `query:"state" enum:"recording,waiting,complete,interrupted,failed,missed,running,done" doc:"running and done stand for recording and complete"`
-	Language string `header:"Accept-Language"`
+	Q        string    `query:"q" maxLength:"200" doc:"Words in titles, people, units, chat, captions and the programme guide, all of them; initials of pinyin find titles and names"`
+	Class    string    `query:"class" enum:"meeting,news,training,agriculture"`
+	Stream   string    `query:"stream" maxLength:"200"`
+	Person   string    `query:"person" maxLength:"200"`
+	Unit     string    `query:"unit" maxLength:"200"`
+	From     time.Time `query:"from" doc:"Begun then or later"`
+	To       time.Time `query:"to" doc:"Begun before"`
+	State    string    `query:"state" enum:"recording,waiting,complete,interrupted,failed,missed,running,done" doc:"running and done stand for recording and complete"`
+	Deleted  bool      `query:"deleted" doc:"Those in the recycle bin instead of all others"`
+	Sort     string    `query:"sort" enum:"newest,oldest,longest,largest,title" default:"newest"`
+	Cursor   string    `query:"cursor" maxLength:"100" doc:"next of the page before; offset does not count then"`
+	Language string    `header:"Accept-Language"`
 }
 
 // state returns the filter's state in the library's words.
@@ -118,24 +136,15 @@ func (l *recordingList) state() store.RecordingState {
 
 func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 	huma.Register(a, op("POST", "/recordings", "start-recording", "Record a channel, or what is on air in a meeting", auth.ManageRecordings, http.StatusCreated), s.startRecording)
-	huma.Register(a, op("GET", "/recordings", "list-recordings", "The library, newest first", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *recordingList) (*list[recordingView], error) {
-		rows, total, err := s.Store.Recordings(ctx, store.RecordingFilter{Stream: in.Stream, State: in.state()}, in.store())
-		if err != nil {
-			return nil, problem(err)
-		}
-		out := make([]recordingView, len(rows))
-		for i, r := range rows {
-			out[i] = s.recordingView(r, in.Language)
-		}
-		return listOf(out, total), nil
-	})
+	huma.Register(a, op("GET", "/recordings", "list-recordings", "The library, newest first", auth.SeeRecordings, http.StatusOK), s.listRecordings)
 	huma.Register(a, op("GET", "/recordings/{id}", "get-recording", "A recording", auth.SeeRecordings, http.StatusOK), func(ctx context.Context, in *recordingID) (*body[recordingView], error) {
 		r, err := s.Store.Recording(ctx, in.ID)
 		if err != nil {
 			return nil, found(err)
 		}
-		return &body[recordingView]{s.recordingView(r, in.Language)}, nil
+		return s.wholeRecording(ctx, r, in.Language)
 	})
+	s.libraryChanges(a)
 	huma.Register(a, op("POST", "/recordings/{id}/stop", "stop-recording", "Stop a recording", auth.ManageRecordings, http.StatusOK), func(ctx context.Context, in *recordingID) (*body[recordingView], error) {
 		if _, err := s.Store.Recording(ctx, in.ID); err != nil {
 			return nil, found(err)
@@ -149,7 +158,6 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 		}
 		return &body[recordingView]{s.recordingView(r, in.Language)}, s.audit(ctx, "recording.stop", r.ID, r.Title)
 	})
-	huma.Register(a, op("DELETE", "/recordings/{id}", "delete-recording", "Delete a recording and its files", auth.DeleteRecordings, http.StatusNoContent), s.deleteRecording)
 	// Files are served outside the framework: ranges, conditional requests and sendfile are net/http's.
 	s.serveRecording(a, mux, "/file", "recording-file", "The main media file; supports Range", "video/mp4", s.recordingFile)
 	s.serveRecording(a, mux, "/hls/index.m3u8", "recording-playlist", "An HLS playlist of ranges of the file", "application/vnd.apple.mpegurl", s.recordingPlaylist)
@@ -177,6 +185,10 @@ func (s *service) serveRecording(a huma.API, mux *http.ServeMux, path, id, what,
 		}
 		if s.Recorder == nil {
 			apierr.Write(w, r, s.Log, errNoRecorder)
+			return
+		}
+		if err := s.viewed(r, p, rec, path); err != nil {
+			apierr.Write(w, r, s.Log, err)
 			return
 		}
 		serve(w, r, p, rec)
@@ -231,25 +243,6 @@ func (s *service) startRecording(ctx context.Context, in *newRecording) (*body[r
 		return nil, problem(err)
 	}
 	return &body[recordingView]{s.recordingView(r, in.Language)}, s.audit(ctx, "recording.start", r.ID, r.Stream+" "+r.Title)
-}
-
-func (s *service) deleteRecording(ctx context.Context, in *ByID) (*struct{}, error) {
-	r, err := s.Store.Recording(ctx, in.ID)
-	if err != nil {
-		return nil, found(err)
-	}
-	if r.State.Active() {
-		return nil, problem(errRecordingRuns)
-	}
-	if s.Recorder != nil {
-		if err := s.Recorder.Remove(r); err != nil {
-			return nil, problem(err)
-		}
-	}
-	if err := s.Store.DeleteRecording(ctx, r.ID); err != nil {
-		return nil, found(err)
-	}
-	return nil, s.audit(ctx, "recording.delete", r.ID, r.Title)
 }
 
 func (s *service) recordingFile(w http.ResponseWriter, r *http.Request, p auth.Principal, rec store.Recording) {

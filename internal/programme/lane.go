@@ -18,6 +18,7 @@ type lane struct {
 	timestamp int64 // of the newest packet
 	time      media.Time
 	first     int64 // sequence number of the first packet from this source
+	late      bool  // this source's first pictures had to be moved forward; see steer
 
 	// from this source's numbers to the lane's
 	sequences, timestamps int64
@@ -33,6 +34,7 @@ type lane struct {
 // own time never runs backwards, so it may be moved further.
 func (l *lane) cut(p *media.Packet, times media.Time) {
 	rate := clockRate(p.Codec)
+	meant := times
 	if l.begun {
 		times = max(times, l.time+media.FromTicks(1, rate)-p.Time)
 	} else {
@@ -42,7 +44,7 @@ func (l *lane) cut(p *media.Packet, times media.Time) {
 	if l.begun {
 		stamp = max(stamp, l.timestamp+1)
 	}
-	l.begun = true
+	l.begun, l.late = true, times-meant > steerable && p.Codec.Kind() == media.Video
 	l.first = l.last + 1
 	l.sequences, l.timestamps, l.times = l.first-p.Sequence, stamp-p.Timestamp, times
 	if d, err := vp8(p); err == nil {
@@ -50,16 +52,29 @@ func (l *lane) cut(p *media.Packet, times media.Time) {
 	}
 }
 
-// steerable is the least by which a source's clock is corrected: less would be noise.
-const steerable = media.Time(time.Millisecond)
+const (
+	// steerable is the least by which a source's clock is corrected: less would be noise.
+	steerable = media.Time(time.Millisecond)
+	// catchUp is how close pictures lie behind a cut until they are in time.
+	catchUp = media.Time(10 * time.Millisecond)
+)
 
 // steer moves the source's clock with a picture or a sound that begins: the lane's
-// time does not run backwards by it.
+// time does not run backwards by it. A source that came on air later than its first
+// picture was meant to be seen, because that had to be encoded first, is in time again
+// within a few pictures, and in sync with its sound.
 func (l *lane) steer(p *media.Packet, times media.Time) {
 	if !p.Start || p.Repair || p.Sequence+l.sequences <= l.last {
 		return
 	}
 	off := max(-steerable, min(steerable, times-l.times))
+	if l.late {
+		meant := times - l.times
+		off = max(meant, l.time+catchUp-p.Time-l.times)
+		if l.late = off > meant; off > 0 {
+			return // they lie closer than that by themselves
+		}
+	}
 	if off.Sub(0).Abs() < time.Duration(steerable) {
 		return
 	}

@@ -6,6 +6,7 @@
 //	signalling ─ OnAir ─> director.go (who is on air?)
 //	                          │
 //	participants' streams ─┬─> switcher.go ─ lane.go ──────────────────────> meetings/{id}/programme
+//	                       ├─> made.go: H.264 of what is not, while it is on air ─┤
 //	                       └─> sound.go ─ ear.go ─> mix/ ─> encoder.go ──┘
 //
 // The mix is made once however many watch, in Opus and in AAC: two tracks that are
@@ -13,7 +14,9 @@
 // dominant speaker, as he sends it.
 //
 // A meeting in which nobody publishes has a programme without tracks: its readers
-// wait. A change of codec (VP8 after H.264) replaces the programme's track.
+// wait. Pictures in VP8 are made H.264 while they are on air; where that cannot be,
+// they go out as they are, which replaces the programme's track, and [Service.Status]
+// says why.
 //
 //	goroutine         owner     ends when
 //	Service.run       the hub   nobody has read the programme for stream.Linger
@@ -39,6 +42,12 @@ type Config struct {
 	// FFmpeg is the program that encodes the mix; empty: there is none, and the sound
 	// is the dominant speaker's as he sends it.
 	FFmpeg string
+	// H264 returns the stream that carries a participant's picture in H.264, in a track
+	// of the same label and with the same times, made while it is read. The error is an
+	// [apierr.Error] that says why there is none. Nil: pictures are never transcoded.
+	H264 func(participant stream.Name, label stream.Label) (stream.Name, error)
+	// Shot is told when another picture goes on air. It must not block; nil: nobody is told.
+	Shot func(meeting string, shot Shot)
 }
 
 // Service makes the programmes of all meetings. It is safe for concurrent use. Its
@@ -51,8 +60,17 @@ type Service struct {
 
 	unmixed atomic.Uint64 // programmes that had to do without mixing
 
-	mu       sync.Mutex // guards meetings
+	mu       sync.Mutex // guards what follows
 	meetings map[string]*meeting
+	status   map[string]Status // of the programmes that run
+}
+
+// Status is what a programme shows.
+type Status struct {
+	Participant string       // whose picture; empty: none
+	Label       stream.Label // which of his pictures
+	Transcoded  bool         // it is made H.264 of something else
+	Err         error        // why outputs that need H.264 have no picture, an [apierr.Error]; nil: they have
 }
 
 // meeting is what is known of one, with news for its switcher.
@@ -63,7 +81,7 @@ type meeting struct {
 
 // New registers the programmes with the hub: before anybody opens one.
 func New(cfg Config, hub *stream.Hub, clock media.Clock, log *slog.Logger) *Service {
-	s := &Service{cfg: cfg, hub: hub, clock: clock, log: log, meetings: make(map[string]*meeting)}
+	s := &Service{cfg: cfg, hub: hub, clock: clock, log: log, meetings: make(map[string]*meeting), status: make(map[string]Status)}
 	hub.Provide(stream.Provider{Match: isProgramme, Run: s.run})
 	return s
 }
@@ -75,6 +93,26 @@ func isProgramme(name stream.Name) bool {
 
 // Unmixed counts the programmes that had to do without mixing because ffmpeg failed.
 func (s *Service) Unmixed() uint64 { return s.unmixed.Load() }
+
+// Status returns what the programme of a meeting shows; ok is false while nobody
+// watches or records it.
+func (s *Service) Status(meeting string) (st Status, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok = s.status[meeting]
+	return st, ok
+}
+
+// show notes what a programme shows; nil: it does not run any more.
+func (s *Service) show(meeting string, st *Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st == nil {
+		delete(s.status, meeting)
+		return
+	}
+	s.status[meeting] = *st
+}
 
 // OnAir tells what the director of a meeting needs to know. It never blocks.
 func (s *Service) OnAir(id string, in Input) {

@@ -35,10 +35,12 @@ type switcher struct {
 	picture, sound   *intake // on air
 	next             *intake // the picture that will be, once its key frame is here
 	kept             string  // whose layers are kept for us
+	made             made    // H.264 of a picture that is none
 
 	video, audio lane
 	clocks       map[stream.Name]*sourceClock
 	cuts         int
+	told         Status
 	heard        int64 // when sound was last written
 }
 
@@ -83,6 +85,7 @@ func (w *switcher) run(ctx context.Context) {
 		}
 		w.choose(now)
 		w.carry(now)
+		w.tell()
 		switch {
 		case !w.mixed.works():
 			w.silence(now)
@@ -119,6 +122,9 @@ func (w *switcher) wanted() <-chan struct{} {
 // take makes a shot the one to show. What is on air goes on until its successor
 // has a key frame.
 func (w *switcher) take(shot Shot, now int64) {
+	if w.s.cfg.Shot != nil && (shot.Picture != w.shot.Picture || shot.Label != w.shot.Label) {
+		w.s.cfg.Shot(w.id, shot)
+	}
 	w.shot = shot
 	w.open(&w.pictures, shot.Picture)
 	w.drop(&w.next)
@@ -139,6 +145,11 @@ func (w *switcher) open(s *source, participant string) {
 	if participant != "" {
 		name = stream.Participant(w.id, participant)
 	}
+	w.subscribe(s, name)
+}
+
+// subscribe makes a source that of a name; empty: none.
+func (w *switcher) subscribe(s *source, name stream.Name) {
 	if s.name == name {
 		return
 	}
@@ -159,7 +170,7 @@ func (w *switcher) choose(now int64) {
 		heard = ""
 	}
 	w.open(&w.sounds, heard)
-	switch t := best(w.pictures.sub, w.shot.Label); {
+	switch t := w.made.choose(w, now); {
 	case t == nil || w.picture != nil && w.picture.track == t:
 		w.drop(&w.next)
 	case w.next == nil || w.next.track != t:
@@ -182,25 +193,17 @@ func best(sub *stream.Subscription, label stream.Label) *stream.Track {
 	if sub == nil {
 		return nil
 	}
-	var out *stream.Track
-	for _, t := range sub.Tracks() {
-		if t.Label() != label || t.Stats().Items == 0 {
-			continue
-		}
-		// A layer that its sender paused is no better than the smaller one that flows.
-		stale := out != nil && out.Stats().Last-t.Stats().Last > int64(time.Second)
-		paused := out != nil && t.Stats().Last-out.Stats().Last > int64(time.Second)
-		if out == nil || paused || (t.Layer() > out.Layer() && !stale) {
-			out = t
-		}
-	}
-	return out
+	return stream.Flowing(sub.Tracks(), label)
 }
 
 // follow begins to read a picture at its next key frame, and asks for one: browsers
 // make it within a few tens of milliseconds.
 func (w *switcher) follow(t *stream.Track, name stream.Name, now int64) *intake {
-	c, err := t.FollowPackets(w.rd, stream.AtLive)
+	from := stream.AtLive
+	if w.made.fresh(t) {
+		from = stream.AtSync // it began with a key frame a moment ago
+	}
+	c, err := t.FollowPackets(w.rd, from)
 	if err != nil {
 		w.s.log.Warn("picture cannot go on air", "stream", name, "err", err)
 		return nil
@@ -268,6 +271,15 @@ func (w *switcher) write(l *lane, f *intake, label stream.Label, p *media.Packet
 	}
 }
 
+// tell says what is on air when that changed.
+func (w *switcher) tell() {
+	st := Status{Participant: w.shot.Picture, Label: w.shot.Label, Transcoded: w.made.sub != nil && w.made.err == nil, Err: w.made.err}
+	if st != w.told {
+		w.told = st
+		w.s.show(w.id, &st)
+	}
+}
+
 // silent is 20 ms of silence in Opus: a CELT frame of no bytes (RFC 6716 section 3.1).
 // It is copied nowhere and never changed.
 var silent = []byte{0xf8, 0xff, 0xfe}
@@ -323,8 +335,10 @@ func (w *switcher) clock(name stream.Name, p *media.Packet) *sourceClock {
 
 // close lets go of everything.
 func (w *switcher) close() {
+	w.s.show(w.id, nil)
 	w.take(Shot{}, 0)
 	w.open(&w.sounds, "")
+	w.made.close(w)
 	w.drop(&w.picture)
 	w.drop(&w.sound)
 	w.mixed.close()

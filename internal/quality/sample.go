@@ -178,7 +178,7 @@ func lowDelayH264(u []byte) []byte {
 	front := r.at
 	aspect, shape := false, uint32(0)
 	var sides [2]uint32
-	if r.bit() != 0 && r.bit() != 0 {
+	if vui := r.bit() != 0; vui && r.bit() != 0 {
 		aspect = true
 		if shape = r.bits(8); shape == 255 {
 			sides[0], sides[1] = r.bits(16), r.bits(16)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tongxiang/internal/api"
+	"tongxiang/internal/apierr"
 	"tongxiang/internal/auth"
 	"tongxiang/internal/programme"
 	"tongxiang/internal/store"
@@ -153,7 +154,24 @@ func (s *Server) mediaToken(meetingID string, participant meeting.ID, publish bo
 }
 
 // liveMeetings is what the API sees of the meetings that people sit in.
-type liveMeetings struct{ signaling *signaling.Service }
+type liveMeetings struct {
+	signaling *signaling.Service
+	programme *programme.Service
+}
+
+// Programme returns what a meeting's programme shows.
+func (l liveMeetings) Programme(id string) *api.Programme {
+	st, ok := l.programme.Status(id)
+	if !ok {
+		return nil
+	}
+	p := &api.Programme{Participant: st.Participant, Picture: string(st.Label), Transcoded: st.Transcoded}
+	if st.Err != nil {
+		e := apierr.As(st.Err)
+		p.Reason = &api.Reason{Code: e.Code, EN: e.EN, ZH: e.ZH}
+	}
+	return p
+}
 
 // Live returns who is connected now.
 func (l liveMeetings) Live(id string) []api.Participant {

@@ -19,12 +19,16 @@ import (
 func (s *Server) buildRecorder(ctx context.Context) (err error) {
 	s.recorder, err = recorder.New(recorder.Config{
 		Dir: s.cfg.RecordingsDir(), Clock: s.clock, Memory: s.cfg.Recorder.Memory << 20,
-		Resolve: s.changer.ResolveFor(transcode.HLS), KeepLayers: s.rooms.keepLayers,
+		Resolve: s.changer.ResolveFor(transcode.HLS), KeepLayers: s.rooms.keepLayers, Ended: s.recordingEnded,
 	}, s.hub, s.store, s.log.With("part", "recorder"))
 	if err != nil {
 		return err
 	}
-	return s.recorder.Recover(ctx)
+	if err := s.recorder.Recover(ctx); err != nil {
+		return err
+	}
+	s.buildLibrary()
+	return nil
 }
 
 // recordings is what the API sees of the recorder.

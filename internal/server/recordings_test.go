@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tongxiang/configs"
 	"tongxiang/internal/playout/playtest"
 	"tongxiang/internal/store"
+	"tongxiang/internal/stream"
 )
 
 // recording is one as the API tells it.
@@ -87,10 +89,45 @@ func TestRecordingOfAChannelThroughTheAPI(t *testing.T) {
 	if !ok || strings.Contains(dir, "新闻") || filepath.Base(dir) != old.ID {
 		t.Errorf("the folder is %s", dir)
 	}
-	r.api("DELETE", "/recordings/"+old.ID, nil, nil)
+	r.api("DELETE", "/recordings/"+old.ID+"?purge=true", nil, nil)
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("the folder is still there: %v", err)
 	}
+}
+
+func TestARecordingAsReceivedHasAPreRollWhenPacketsAreHeld(t *testing.T) {
+	t.Parallel()
+	clip := filepath.Join(t.TempDir(), "clip.ts")
+	if err := os.WriteFile(clip, playtest.TS(t, 20, "320x180", playtest.BFrames), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(t, t.TempDir())
+	cfg.Recorder.HoldPackets = true
+	r := start(t, cfg)
+	r.api("POST", "/channels", map[string]any{"id": "late", "name": "后来的", "source": "file://" + clip}, nil) // after the start
+	packets := r.s.hub.Open(stream.Channel("late").Transport())
+	eventually(t, "five seconds of packets", func() bool {
+		l := packets.Tracks()
+		return len(l) == 1 && l[0].Stats().Items > 50
+	})
+	packets.Close()
+	asked := time.Now()
+	var rec recording
+	r.api("POST", "/recordings", map[string]any{"stream": "channels/late", "format": "ts", "preroll_s": 4}, &rec)
+	eventually(t, "a second is on disk", func() bool {
+		r.api("GET", "/recordings/"+rec.ID, nil, &rec)
+		return rec.Duration > 1
+	})
+	r.api("POST", "/recordings/"+rec.ID+"/stop", nil, &rec)
+	entry, err := r.s.store.Recording(t.Context(), rec.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before := asked.Sub(entry.Started); before < 2*time.Second || before > 5*time.Second {
+		t.Errorf("it begins %v before it was asked for, want about 4 s", before)
+	}
+	r.api("DELETE", "/channels/late", nil, nil)
+	eventually(t, "the packets are let go", func() bool { return !r.s.hub.Published(stream.Channel("late").Transport()) })
 }
 
 func TestMeetingIsRecordedByItsSetting(t *testing.T) {

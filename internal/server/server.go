@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,6 +39,7 @@ import (
 	"tongxiang/internal/stream"
 	"tongxiang/internal/transcode"
 	"tongxiang/recorder"
+	"tongxiang/recorder/library"
 	"tongxiang/recorder/scheduler"
 	"tongxiang/sfu"
 	"tongxiang/signaling"
@@ -64,6 +66,7 @@ type Server struct {
 	rtsp     *rtsp.Server
 	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
+	library  atomic.Pointer[library.Library]
 
 	scheduler *scheduler.Scheduler
 	room      *room
@@ -124,7 +127,7 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 		return s, fmt.Errorf("webrtc: %w", err)
 	}
 	s.rooms = &rooms{engine: s.engine, open: map[string]*roomMedia{}}
-	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers, FFmpeg: s.mixer()}, s.hub, clock, log.With("part", "programme"))
+	s.programme = programme.New(programme.Config{KeepLayers: s.rooms.keepLayers, FFmpeg: s.mixer(), H264: s.changer.Picture, Shot: s.shot}, s.hub, clock, log.With("part", "programme"))
 	if err := s.buildAuth(ctx); err != nil {
 		return s, err
 	}
@@ -191,7 +194,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling}, Recorder: recordings{s.recorder}, Schedules: schedules{s.scheduler}, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Outputs: s.outputTable, Features: s.features,
 		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
@@ -253,6 +256,12 @@ func (s *Server) Run(ctx context.Context) error {
 		s.pruneAlarms(ctx)
 		return nil
 	})
+	if s.cfg.Recorder.HoldPackets {
+		g.Go(func() error {
+			s.holdPackets(ctx)
+			return nil
+		})
+	}
 	if s.cfg.Demo.Enabled {
 		g.Go(func() error {
 			err := demo.Run(ctx, demo.Config{
@@ -297,6 +306,9 @@ func (s *Server) Close() error {
 	if s.recorder != nil { // first of the outputs: what people said last is still in the hub
 		errs = append(errs, s.recorder.Close())
 		s.awaitLater()
+	}
+	if l := s.library.Load(); l != nil {
+		l.Close()
 	}
 	if s.engine != nil {
 		s.rooms.close()

@@ -9,7 +9,11 @@ import (
 )
 
 func TestAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testAlarmsAreKeptWithTheirTimesAndPruned)
+}
+
+func testAlarmsAreKeptWithTheirTimesAndPruned(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	check(t, s.RaiseAlarm(ctx, "cctv1", "black", noon))
 	check(t, s.RaiseAlarm(ctx, "cctv1", "black", noon)) // told twice
 	check(t, s.RaiseAlarm(ctx, "cctv1", "silent", *after(time.Minute)))

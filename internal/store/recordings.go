@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -60,6 +62,16 @@ type Recording struct {
 	Event    string // id of the programme guide's event
 	Gaps     []Gap
 	Tracks   []RecordingTrack
+
+	// What follows is the library's. Retention says how long it is kept after its end:
+	// as long as its class is (""), for a period such as "30d" or "10y", "forever", or
+	// until Expires ("date").
+	Retention string
+	Expires   *time.Time
+	Hold      bool       // never removed, whatever the rest says
+	Deleted   *time.Time // in the recycle bin since; nil: not
+	People    []string
+	Units     []string
 }
 
 // RecordingFilter chooses recordings; empty fields mean any.
@@ -69,12 +81,13 @@ type RecordingFilter struct {
 	Active bool // only those that the recorder is at work on
 }
 
-const recordingColumns = "id, stream, title, class, state, started, ended, duration, bytes, file, format, reason, detail, schedule, event, gaps, tracks"
+const recordingColumns = "id, stream, title, class, state, started, ended, duration, bytes, file, format, reason, detail, schedule, event, gaps, tracks, retention, expires, hold, deleted, people, units"
 
 func scanRecording(r scanner, x *Recording) error {
 	var us int64
 	err := r.Scan(&x.ID, &x.Stream, &x.Title, &x.Class, &x.State, at{&x.Started}, maybe{&x.Ended}, &us, &x.Bytes, &x.File,
-		&x.Format, &x.Reason, &x.Detail, &x.Schedule, &x.Event, rows[Gap]{&x.Gaps}, rows[RecordingTrack]{&x.Tracks})
+		&x.Format, &x.Reason, &x.Detail, &x.Schedule, &x.Event, rows[Gap]{&x.Gaps}, rows[RecordingTrack]{&x.Tracks},
+		&x.Retention, maybe{&x.Expires}, &x.Hold, maybe{&x.Deleted}, rows[string]{&x.People}, rows[string]{&x.Units})
 	x.Duration = time.Duration(us) * time.Microsecond
 	return err
 }
@@ -105,8 +118,8 @@ func rowsText[T any](l []T) (string, error) {
 }
 
 // PutRecording adds a recording, or writes what the recorder knows of the one with
-// its id: all but Title, Class, Schedule and Event, which people may have changed
-// meanwhile.
+// its id: all but Title, Class, Schedule, Event and what is the library's, which
+// people may have changed meanwhile.
 func (s *Store) PutRecording(ctx context.Context, x Recording) error {
 	if x.Format == "" {
 		x.Format = "fmp4"
@@ -119,18 +132,62 @@ func (s *Store) PutRecording(ctx context.Context, x Recording) error {
 	if err != nil {
 		return fmt.Errorf("put recording %q: %w", x.ID, err)
 	}
-	_, err = s.exec(ctx, "INSERT INTO recordings ("+recordingColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-		ON CONFLICT (id) DO UPDATE SET stream = excluded.stream, state = excluded.state,
-		started = excluded.started, ended = excluded.ended, duration = excluded.duration, bytes = excluded.bytes,
-		file = excluded.file, format = excluded.format, reason = excluded.reason, detail = excluded.detail,
-		gaps = excluded.gaps, tracks = excluded.tracks`,
-		x.ID, x.Stream, x.Title, x.Class, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
-		x.Format, x.Reason, x.Detail, x.Schedule, x.Event, gaps, tracks)
+	// Most of the time it is there. Somebody else may add it between the two, or take
+	// the number: then once more.
+	for range ordTries {
+		var n int64
+		n, err = s.exec(ctx, `UPDATE recordings SET stream = $1, state = $2, started = $3, ended = $4, duration = $5, bytes = $6, file = $7,
+			format = $8, reason = $9, detail = $10, gaps = $11, tracks = $12 WHERE id = $13`,
+			x.Stream, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
+			x.Format, x.Reason, x.Detail, gaps, tracks, x.ID)
+		if err != nil || n > 0 {
+			break
+		}
+		if err = s.addRecording(ctx, x, gaps, tracks); !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("put recording %q: %w", x.ID, err)
 	}
 	return nil
+}
+
+// ordTries bounds how often another number is tried.
+const ordTries = 20
+
+// addRecording adds a row and its words. Its number is the first from its beginning
+// on that is free.
+func (s *Store) addRecording(ctx context.Context, x Recording, gaps, tracks string) error {
+	people, err := rowsText(x.People)
+	if err != nil {
+		return err
+	}
+	units, err := rowsText(x.Units)
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		ord := micros(x.Started)
+		for {
+			var taken bool
+			if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM recordings WHERE ord = $1)", ord).Scan(&taken); err != nil {
+				return err
+			}
+			if !taken {
+				break
+			}
+			ord++
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO recordings (ord, "+recordingColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
+			ord, x.ID, x.Stream, x.Title, x.Class, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
+			x.Format, x.Reason, x.Detail, x.Schedule, x.Event, gaps, tracks, x.Retention, microsOrNull(x.Expires), x.Hold, microsOrNull(x.Deleted), people, units)
+		if err != nil {
+			return err
+		}
+		return s.index(ctx, tx, ord, x)
+	})
 }
 
 // Recording returns a recording.
@@ -173,7 +230,18 @@ func (s *Store) RecordingIDs(ctx context.Context) ([]string, error) {
 
 // DeleteRecording removes a recording from the library; its files are the recorder's.
 func (s *Store) DeleteRecording(ctx context.Context, id string) error {
-	if err := s.execOne(ctx, "DELETE FROM recordings WHERE id = $1", id); err != nil {
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		var ord int64
+		if err := tx.QueryRowContext(ctx, "SELECT ord FROM recordings WHERE id = $1", id).Scan(&ord); err != nil {
+			return err
+		}
+		if err := s.unindex(ctx, tx, ord); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM recordings WHERE id = $1", id)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("delete recording %q: %w", id, err)
 	}
 	return nil

@@ -105,15 +105,21 @@ func listText(l []string) (string, error) {
 // scanner is *sql.Row and *sql.Rows.
 type scanner interface{ Scan(...any) error }
 
+// querier is *sql.DB and *sql.Tx.
+type querier interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
 // one reads a single row.
-func one[T any](ctx context.Context, db *sql.DB, scan func(scanner, *T) error, query string, args ...any) (T, error) {
+func one[T any](ctx context.Context, db querier, scan func(scanner, *T) error, query string, args ...any) (T, error) {
 	var v T
 	err := scan(db.QueryRowContext(ctx, query, args...), &v)
 	return v, classify(err)
 }
 
 // many reads all rows.
-func many[T any](ctx context.Context, db *sql.DB, scan func(scanner, *T) error, query string, args ...any) ([]T, error) {
+func many[T any](ctx context.Context, db querier, scan func(scanner, *T) error, query string, args ...any) ([]T, error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, classify(err)

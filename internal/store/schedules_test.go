@@ -9,7 +9,11 @@ import (
 )
 
 func TestScheduleLivesFromCreationToDeletion(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testScheduleLivesFromCreationToDeletion)
+}
+
+func testScheduleLivesFromCreationToDeletion(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	x := store.Schedule{
 		ID: "s1", Stream: "channels/a", Title: "周三培训", Class: "training", Format: "ts", Priority: "training", Start: after(time.Hour), End: after(2 * time.Hour),
 		Zone: "Asia/Shanghai", RRule: "FREQ=WEEKLY;BYDAY=WE", PaddingBefore: time.Minute, PaddingAfter: 1500 * time.Millisecond, Enabled: true,
@@ -51,7 +55,11 @@ func TestScheduleLivesFromCreationToDeletion(t *testing.T) {
 }
 
 func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testRunsAreFoundByTimeStateAndSeries)
+}
+
+func testRunsAreFoundByTimeStateAndSeries(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	run := func(key, base, state string, hour int) store.ScheduleRun {
 		from := noon.Add(time.Duration(hour) * time.Hour)
 		return store.ScheduleRun{
@@ -95,7 +103,11 @@ func TestRunsAreFoundByTimeStateAndSeries(t *testing.T) {
 }
 
 func TestTheGuideIsReadByTitleKeyAndChange(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testTheGuideIsReadByTitleKeyAndChange)
+}
+
+func testTheGuideIsReadByTitleKeyAndChange(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	event := func(channel string, id, hour int) store.EPGEvent {
 		at := noon.Add(time.Duration(hour) * time.Hour)
 		return store.EPGEvent{Channel: channel, ID: id, Start: at, End: at.Add(time.Hour), Title: channel + "节目", Changed: noon.Add(time.Duration(id) * time.Second)}

@@ -58,6 +58,7 @@ const (
 // Store is an open database. Close it after everything that uses it has stopped.
 type Store struct {
 	read, write *sql.DB // the same pool for PostgreSQL
+	postgres    bool
 	log         *slog.Logger
 }
 
@@ -68,7 +69,7 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*Store, error) {
 	var err error
 	dialect := goose.DialectSQLite3
 	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
-		dialect = goose.DialectPostgres
+		dialect, s.postgres = goose.DialectPostgres, true
 		err = s.openPostgres(dsn)
 	} else {
 		err = s.openSQLite(strings.TrimPrefix(dsn, "sqlite:"))
@@ -76,7 +77,11 @@ func Open(ctx context.Context, dsn string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.migrate(ctx, dialect); err != nil {
+	err = s.migrate(ctx, dialect)
+	if err == nil {
+		err = s.prepareSearch(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -1,12 +1,9 @@
 package store_test
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -17,54 +14,6 @@ import (
 
 	"tongxiang/internal/store"
 )
-
-// open returns a new store: a SQLite file, or, when TONGXIANG_TEST_POSTGRES names a
-// server (a postgres:// URL), a schema of its own there.
-func open(t *testing.T) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), dsn(t), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-func dsn(t *testing.T) string {
-	t.Helper()
-	server := os.Getenv("TONGXIANG_TEST_POSTGRES")
-	if server == "" {
-		return filepath.Join(t.TempDir(), "a folder #1?", "tongxiang.db")
-	}
-	db, err := sql.Open("pgx", server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := "t_" + store.NewID()
-	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE"); err != nil {
-			t.Error(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
@@ -95,8 +44,10 @@ func user(name string) store.User {
 	return store.User{ID: store.NewID(), Name: name, Display: "李雷", Role: "member", PasswordHash: "h", Created: noon, Changed: noon}
 }
 
-func TestUserLivesFromCreationToDeletion(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestUserLivesFromCreationToDeletion(t *testing.T) { both(t, testUserLivesFromCreationToDeletion) }
+
+func testUserLivesFromCreationToDeletion(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	u := user("lilei")
 	check(t, s.CreateUser(ctx, u))
 	twin := user("lilei")
@@ -128,7 +79,11 @@ func TestUserLivesFromCreationToDeletion(t *testing.T) {
 }
 
 func TestFirstUserIsMadeOnceByManyStarters(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testFirstUserIsMadeOnceByManyStarters)
+}
+
+func testFirstUserIsMadeOnceByManyStarters(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	var wg sync.WaitGroup
 	made := make(chan bool, 8)
 	for range 8 {
@@ -155,7 +110,11 @@ func TestFirstUserIsMadeOnceByManyStarters(t *testing.T) {
 }
 
 func TestSessionEndsWithLogoutExpiryOrItsUser(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testSessionEndsWithLogoutExpiryOrItsUser)
+}
+
+func testSessionEndsWithLogoutExpiryOrItsUser(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	u := user("lilei")
 	check(t, s.CreateUser(ctx, u))
 	session := func(hash string, expires time.Duration) store.Session {
@@ -190,7 +149,11 @@ func TestSessionEndsWithLogoutExpiryOrItsUser(t *testing.T) {
 }
 
 func TestMeetingLivesFromCreationToDeletion(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testMeetingLivesFromCreationToDeletion)
+}
+
+func testMeetingLivesFromCreationToDeletion(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	m := store.Meeting{ID: "42", Title: "防汛会商", Start: after(time.Hour), CreatedBy: "u", Created: noon}
 	check(t, s.CreateMeeting(ctx, m))
 	want(t, s.CreateMeeting(ctx, m), store.ErrConflict)
@@ -226,7 +189,11 @@ func TestMeetingLivesFromCreationToDeletion(t *testing.T) {
 }
 
 func TestMeetingEventsAreAppendedAllOrNone(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testMeetingEventsAreAppendedAllOrNone)
+}
+
+func testMeetingEventsAreAppendedAllOrNone(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	check(t, s.CreateMeeting(ctx, store.Meeting{ID: "42", Title: "x", Created: noon}))
 	event := func(seq int64) store.MeetingEvent {
 		return store.MeetingEvent{Meeting: "42", Seq: seq, At: noon.Add(time.Duration(seq) * time.Second), Kind: "chat", Data: fmt.Appendf(nil, `{"text":"第%d条 \u0000"}`, seq)}
@@ -247,7 +214,11 @@ func TestMeetingEventsAreAppendedAllOrNone(t *testing.T) {
 }
 
 func TestChannelLivesFromCreationToDeletion(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testChannelLivesFromCreationToDeletion)
+}
+
+func testChannelLivesFromCreationToDeletion(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	c := store.Channel{ID: "cctv1", Name: "中央一套", Source: "udp://239.1.1.1:5000", Program: 101, Backup: []string{"rtsp://10.0.0.9/a"}, Position: 2}
 	c.Switch = store.Switch{On: []string{}, After: map[string]string{"black": "20s"}, Back: "manual", Standby: true}
 	check(t, s.CreateChannel(ctx, c))
@@ -270,7 +241,11 @@ func TestChannelLivesFromCreationToDeletion(t *testing.T) {
 }
 
 func TestRecordingIsPutReplacedListedAndDeleted(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testRecordingIsPutReplacedListedAndDeleted)
+}
+
+func testRecordingIsPutReplacedListedAndDeleted(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	r := store.Recording{
 		ID: "r1", Stream: "channels/demo", Title: "测试", Class: "news", State: store.RecordingRunning, Started: noon, File: "r1.mp4",
 		Format: "ts", Schedule: "s1", Event: "e1",
@@ -314,8 +289,10 @@ func TestRecordingIsPutReplacedListedAndDeleted(t *testing.T) {
 	want(t, err, store.ErrNotFound)
 }
 
-func TestRevokedDeviceKeepsItsFirstDate(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestRevokedDeviceKeepsItsFirstDate(t *testing.T) { both(t, testRevokedDeviceKeepsItsFirstDate) }
+
+func testRevokedDeviceKeepsItsFirstDate(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	d := store.Device{ID: "k1", Name: "青山镇大厅", TokenHash: "h1", Created: noon}
 	check(t, s.CreateDevice(ctx, d))
 	want(t, s.CreateDevice(ctx, store.Device{ID: "k2", TokenHash: "h1", Created: noon}), store.ErrConflict)
@@ -340,7 +317,11 @@ func TestRevokedDeviceKeepsItsFirstDate(t *testing.T) {
 }
 
 func TestAuditIsNumberedWithoutGapsByManyWriters(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testAuditIsNumberedWithoutGapsByManyWriters)
+}
+
+func testAuditIsNumberedWithoutGapsByManyWriters(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -368,8 +349,10 @@ func TestAuditIsNumberedWithoutGapsByManyWriters(t *testing.T) {
 	same(t, total, 0)
 }
 
-func TestListsArePaged(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestListsArePaged(t *testing.T) { both(t, testListsArePaged) }
+
+func testListsArePaged(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	for i := range 60 {
 		check(t, s.CreateUser(ctx, user(fmt.Sprintf("u%02d", i))))
 	}
@@ -391,8 +374,10 @@ func TestListsArePaged(t *testing.T) {
 	same(t, []int{len(l), total}, []int{0, 60})
 }
 
-func TestSettingIsSetTwice(t *testing.T) {
-	s, ctx := open(t), t.Context()
+func TestSettingIsSetTwice(t *testing.T) { both(t, testSettingIsSetTwice) }
+
+func testSettingIsSetTwice(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	_, err := s.Setting(ctx, "site")
 	want(t, err, store.ErrNotFound)
 	check(t, s.SetSetting(ctx, "site", "一"))
@@ -403,8 +388,10 @@ func TestSettingIsSetTwice(t *testing.T) {
 	check(t, s.Ping(ctx))
 }
 
-func TestStoreIsReopenedWithItsContents(t *testing.T) {
-	d := dsn(t)
+func TestStoreIsReopenedWithItsContents(t *testing.T) { both(t, testStoreIsReopenedWithItsContents) }
+
+func testStoreIsReopenedWithItsContents(t *testing.T, db database) {
+	d := db.dsn(t)
 	log := slog.New(slog.DiscardHandler)
 	for i := range 3 {
 		s, err := store.Open(t.Context(), d, log)
@@ -418,7 +405,11 @@ func TestStoreIsReopenedWithItsContents(t *testing.T) {
 }
 
 func TestReadersAndWritersDoNotDisturbEachOther(t *testing.T) {
-	s, ctx := open(t), t.Context()
+	both(t, testReadersAndWritersDoNotDisturbEachOther)
+}
+
+func testReadersAndWritersDoNotDisturbEachOther(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
 	check(t, s.CreateMeeting(ctx, store.Meeting{ID: "m", Created: noon}))
 	var wg sync.WaitGroup
 	for w := range 4 {
@@ -477,8 +468,10 @@ func TestDataFolderHasOneServer(t *testing.T) {
 	check(t, b.Unlock())
 }
 
-func TestOutputsAreKept(t *testing.T) {
-	s := open(t)
+func TestOutputsAreKept(t *testing.T) { both(t, testOutputsAreKept) }
+
+func testOutputsAreKept(t *testing.T, db database) {
+	s := db.open(t)
 	o := store.Output{ID: "up", Stream: "channels/a", Address: "udp://239.1.1.1:5000?ttl=8", Bitrate: 4_000_000_000, Service: 101, Name: "县台", Provider: "通乡"}
 	check(t, s.CreateOutput(t.Context(), o))
 	want(t, s.CreateOutput(t.Context(), o), store.ErrConflict)

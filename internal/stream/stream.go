@@ -245,3 +245,20 @@ func Find(tracks []*Track, kind media.Kind) *Track {
 	}
 	return nil
 }
+
+// Flowing returns the largest layer of a label that carries something now, or nil.
+func Flowing(tracks []*Track, label Label) *Track {
+	var out *Track
+	for _, t := range tracks {
+		if t.Label() != label || t.Stats().Items == 0 {
+			continue
+		}
+		// A layer that its sender paused is no better than the smaller one that flows.
+		stale := out != nil && out.Stats().Last-t.Stats().Last > int64(time.Second)
+		paused := out != nil && t.Stats().Last-out.Stats().Last > int64(time.Second)
+		if out == nil || paused || (t.Layer() > out.Layer() && !stale) {
+			out = t
+		}
+	}
+	return out
+}

@@ -8,13 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"tongxiang/internal/ffmpeg"
 	"tongxiang/internal/media"
 	"tongxiang/internal/mpegts"
 	"tongxiang/internal/playout/feed"
-	"tongxiang/internal/retry"
 	"tongxiang/internal/stream"
 )
 
@@ -24,50 +20,17 @@ const (
 	// renewJump is a step in the source's time after which a new child is
 	// surer than one that has to make sense of it.
 	renewJump = 5 * time.Second
-	// stalledAfter is how long a child that is fed may be silent, stalledFrames
-	// how many frames it must have been offered in that time, unless it does not
-	// even take what it is offered. startingAfter is the same before it has given
-	// anything: on a busy machine it takes a while to be there.
-	stalledAfter  = 5 * time.Second
-	startingAfter = 12 * time.Second
-	stalledFrames = 50
 	// headStart is how old the frames are that a child for HLS begins with: a player
 	// that waits for its first segments gets them as fast as they can be encoded.
 	headStart = 4 * time.Second
 	// deadAfter: a sound of which nothing came for this long is left out of a child,
 	// which would wait for it with everything else.
 	deadAfter = 3 * time.Second
-	// steady is how long a child must have run for its end to count as the first.
-	steady = 30 * time.Second
-)
-
-// Why a child ends.
-var (
-	errRenew   = errors.New("the child is to begin anew")
-	errStalled = errors.New("the child is fed and gives nothing")
 )
 
 // supervise keeps a child running.
 func (r *rendition) supervise(ctx context.Context) error {
-	back := retry.Backoff{First: 500 * time.Millisecond, Max: 10 * time.Second}
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := r.child(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, errRenew):
-			continue
-		default:
-			if time.Since(began) > steady {
-				back.Reset()
-			}
-			r.s.failures.Add(1)
-			pause := back.Next()
-			r.s.log.Warn("transcoder ended", "stream", r.pub.Name(), "err", err, "again in", pause)
-			retry.Sleep(ctx, pause)
-		}
-	}
-	return context.Cause(ctx)
+	return r.s.keep(ctx, r.pub.Name(), r.child)
 }
 
 // child is one generation: it ends when the source's tracks change, when it fails,
@@ -76,11 +39,7 @@ type child struct {
 	r    *rendition
 	base media.Time // of the source, at the child's origin
 	feed *feed.Feed
-
-	offered atomic.Int64 // frames since something came out
-	heard   atomic.Int64 // the process's clock when something last came out
-	writing atomic.Int64 // the same when a write began that has not ended; 0: none
-	spoken  atomic.Bool  // something came out
+	vigil
 
 	tracks map[*mpegts.Stream]*stream.Track // of the reading goroutine
 
@@ -149,38 +108,11 @@ func (c *child) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	cmd, words := ffmpeg.Command(ctx, c.r.s.cfg.FFmpeg, arguments(c.r.plan.target, c.formats())...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return fmt.Errorf("input of ffmpeg: %w", err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return fmt.Errorf("output of ffmpeg: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start ffmpeg: %w", err)
-	}
-	c.r.s.starts.Add(1)
-	if err := ffmpeg.Background(cmd); err != nil {
-		c.r.s.log.Warn("the transcoder runs with the server's priority", "err", err)
-	}
-	c.heard.Store(c.r.s.clock.Now())
-	g.Go(func() error {
-		defer in.Close()
-		return c.write(ctx, in, held)
+	return c.r.s.process(ctx, arguments(c.r.plan.target, c.formats()), &c.vigil, c.r.job, task{
+		write: func(ctx context.Context, in io.Writer) error { return c.write(ctx, in, held) },
+		read:  c.read,
+		young: 2 * headStart,
 	})
-	g.Go(func() error { return c.read(out) })
-	g.Go(func() error { return c.guard(ctx, cmd.Process.Pid) })
-	err = g.Wait()
-	if exit := cmd.Wait(); exit != nil && !errors.Is(err, errRenew) && ctx.Err() == nil {
-		err = errors.Join(err, exit)
-	}
-	if said := words.String(); said != "" && !errors.Is(err, errRenew) {
-		err = fmt.Errorf("%w; it said: %s", err, said)
-	}
-	return err
 }
 
 // first waits for the frames that the child begins with. Times are counted from the
@@ -263,10 +195,9 @@ func (c *child) write(ctx context.Context, in io.Writer, held []feed.Event) erro
 		if f.DTS <= 0 || leading {
 			continue
 		}
-		c.offered.Add(1)
-		c.writing.Store(c.r.s.clock.Now())
+		c.offers(c.r.s.clock.Now())
 		err := writeSingly(w, to, c.outs[to].format, &f)
-		c.writing.Store(0)
+		c.took()
 		if err != nil && !errors.Is(err, mpegts.ErrFormat) {
 			return err
 		}
@@ -295,43 +226,6 @@ func writeSingly(w *mpegts.Writer, to int, format media.Format, f *media.Frame) 
 // lateness returns how long ago a frame arrived.
 func (c *child) lateness(e feed.Event) time.Duration {
 	return time.Duration(c.r.s.clock.Now() - e.Frame.Arrival)
-}
-
-// guard ends a child that takes and does not give, or no longer takes, and looks at
-// what it costs.
-func (c *child) guard(ctx context.Context, pid int) error {
-	tick := time.NewTicker(stalledAfter / 5)
-	defer tick.Stop()
-	var m meter
-	began := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-		if spent, ok := childTime(pid); ok {
-			// What it spends on the head start says nothing about later.
-			if cores := m.rate(time.Now(), spent); time.Since(began) > 2*headStart {
-				c.r.job.set(cores)
-			}
-		}
-		if c.hangs(c.r.s.clock.Now()) {
-			return errStalled
-		}
-	}
-}
-
-// hangs reports whether the child is to be given up.
-func (c *child) hangs(now int64) bool {
-	patience := int64(startingAfter)
-	if c.spoken.Load() {
-		patience = int64(stalledAfter)
-	}
-	if w := c.writing.Load(); w != 0 && now-w > patience {
-		return true
-	}
-	return c.offered.Load() > stalledFrames && now-c.heard.Load() > patience
 }
 
 // read publishes what the child gives. It ends when the child does.
@@ -371,9 +265,7 @@ func (c *child) read(out io.Reader) error {
 // published already is left out.
 func (c *child) frame(st *mpegts.Stream, f *media.Frame, at mpegts.Times) {
 	now := c.r.s.clock.Now()
-	c.heard.Store(now)
-	c.offered.Store(0)
-	c.spoken.Store(true)
+	c.gave(now)
 	t := c.tracks[st]
 	if t == nil || at.PTS == mpegts.NoTime {
 		return

@@ -85,6 +85,12 @@ func (p Plan) possible(f media.Format) Action {
 	if p.target.broadcast() {
 		return p.receivers(f)
 	}
+	if p.target.onAir() {
+		if f.Codec == media.VP8 {
+			return Encode
+		}
+		return Leave
+	}
 	_, low := p.target.rung()
 	switch f.Codec {
 	case media.H264:

@@ -27,6 +27,9 @@ func (s *Service) run(ctx context.Context, name stream.Name) error {
 	defer pub.Close()
 	sub := s.hub.Open(source)
 	defer sub.Close()
+	if target.onAir() {
+		return s.runPicture(ctx, pub, sub, target)
+	}
 	for ctx.Err() == nil {
 		p, err := settled(ctx, sub, target)
 		if err != nil {

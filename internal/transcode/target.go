@@ -27,7 +27,22 @@ const (
 	TS Target = "ts"
 	// TSMP2: likewise, and Opus becomes MPEG audio, which every receiver decodes.
 	TSMP2 Target = "ts-mp2"
+	// H264 and H264Screen: a participant's camera and his screen for the programme of
+	// his meeting, see [Service.Picture].
+	H264       Target = "h264"
+	H264Screen Target = "h264-screen"
 )
+
+// onAir reports whether the target is the picture of a participant.
+func (t Target) onAir() bool { return t == H264 || t == H264Screen }
+
+// label returns which of a participant's pictures an onAir target is made of.
+func (t Target) label() stream.Label {
+	if t == H264Screen {
+		return stream.LabelScreen
+	}
+	return stream.LabelVideo
+}
 
 // broadcast reports whether the target is a transport stream.
 func (t Target) broadcast() bool { return t == TS || t == TSMP2 }
@@ -76,7 +91,7 @@ func (t Target) webrtc() bool { return strings.HasPrefix(string(t), string(WebRT
 
 func (t Target) valid() bool {
 	switch t {
-	case HLS, HLS800, HLS350, WebRTC, WebRTC800, WebRTC350, TS, TSMP2:
+	case HLS, HLS800, HLS350, WebRTC, WebRTC800, WebRTC350, TS, TSMP2, H264, H264Screen:
 		return true
 	}
 	return false
@@ -105,7 +120,7 @@ func (r Rung) every(f media.Format) int {
 func Rendition(name stream.Name, t Target) stream.Name { return name.Rendition(string(t)) }
 
 // parse is the inverse of [Rendition]. Channels and programmes of meetings have
-// renditions, nothing else.
+// renditions, and participants their pictures; nothing else has.
 func parse(name stream.Name) (source stream.Name, t Target, ok bool) {
 	segs := name.Segments()
 	t = Target(segs[len(segs)-1])
@@ -114,5 +129,9 @@ func parse(name stream.Name) (source stream.Name, t Target, ok bool) {
 	}
 	channel := len(segs) == 3 && segs[0] == "channels"
 	programme := len(segs) == 4 && segs[0] == "meetings" && segs[2] == stream.ProgrammeID
-	return stream.Name(strings.Join(segs[:len(segs)-1], "/")), t, channel || programme
+	if t.onAir() {
+		channel, programme = false, false
+	}
+	participant := t.onAir() && len(segs) == 4 && segs[0] == "meetings" && segs[2] != stream.ProgrammeID
+	return stream.Name(strings.Join(segs[:len(segs)-1], "/")), t, channel || programme || participant
 }

@@ -135,6 +135,8 @@ func (m Manifest) Recording(dir string) store.Recording {
 		Reason: m.Reason, Detail: m.Detail, Schedule: m.Schedule, Event: m.Event, Started: m.Started, Ended: m.Ended,
 		Duration: time.Duration(m.DurationMS) * time.Millisecond, Bytes: m.Bytes, Gaps: m.Gaps,
 	}
+	k := m.Kept()
+	r.Retention, r.Expires, r.Hold, r.Deleted, r.People, r.Units = k.Retention, k.Expires, k.Hold, k.Deleted, k.People, k.Units
 	if m.File != "" {
 		r.File = filepath.Join(dir, m.File)
 	}

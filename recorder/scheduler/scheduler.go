@@ -3,7 +3,7 @@
 // store and the recorder.
 //
 //	rules (store) ──┐                         ┌─> run ─> recorder
-//	guide (store) ──┼─> plan.go ─> pending ───┤   (run.go: begin, follow, end, begin again)
+//	guide (store) ──┼─> plan.go ─> pending ───┤   (step.go, operate.go: begin, follow, end, begin again)
 //	clock.go ───────┘   each minute, and      └─> missed, with the reason
 //	                    when something changes
 //

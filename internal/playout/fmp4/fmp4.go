@@ -37,9 +37,9 @@ const VideoTimescale = 90000
 // Supported reports whether a codec can be carried. It says nothing about browsers.
 func Supported(c media.Codec) bool {
 	switch c {
-	case media.H264, media.H265, media.MPEG2Video, media.AAC, media.Opus, media.MPEGAudio, media.AC3:
+	case media.H264, media.H265, media.VP8, media.MPEG2Video, media.AAC, media.Opus, media.MPEGAudio, media.AC3:
 		return true
-	case media.VP8, media.MPEG4Video, media.AVS, media.EAC3, media.PCMA, media.PCMU, media.Unknown:
+	case media.MPEG4Video, media.AVS, media.EAC3, media.PCMA, media.PCMU, media.Unknown:
 	}
 	return false
 }
@@ -82,24 +82,27 @@ func Init(formats []media.Format) ([]byte, error) {
 		return nil, fmt.Errorf("write initialisation segment: %w", err)
 	}
 	b := buf.Bytes()
-	retype(b)
+	retype(b, "avc1", "avcC", "avc3")
+	retype(b, "vp09", "vpcC", "vp08")
 	return b, nil
 }
 
-// retype turns the sample entry avc1, the only one that mediacommon writes, into
-// avc3 (ISO/IEC 14496-15 5.3.3): same layout, parameter sets also in band.
-func retype(b []byte) {
-	const entry = 86 // bytes of a VisualSampleEntry before its first child, which is avcC
-	for from := 0; ; {
-		i := bytes.Index(b[from:], []byte("avc1"))
+// retype turns sample entries of one type into those of another that has the same
+// layout: avc1, the only one that mediacommon writes, into avc3 (ISO/IEC 14496-15
+// 5.3.3), parameter sets also in band; vp09 into vp08 (VP Codec ISO Media File Format
+// Binding 1.0), which it cannot write. child is the type of the entry's first child.
+func retype(b []byte, from, child, to string) {
+	const entry = 86 // bytes of a VisualSampleEntry before its first child
+	for begin := 0; ; {
+		i := bytes.Index(b[begin:], []byte(from))
 		if i < 0 {
 			return
 		}
-		at := from + i
-		if child := at - 4 + entry + 4; child+4 <= len(b) && string(b[child:child+4]) == "avcC" {
-			copy(b[at:], "avc3")
+		at := begin + i
+		if c := at - 4 + entry + 4; c+4 <= len(b) && string(b[c:c+4]) == child {
+			copy(b[at:], to)
 		}
-		from = at + 4
+		begin = at + 4
 	}
 }
 
@@ -122,6 +125,12 @@ func codec(f media.Format) (mp4.Codec, error) {
 			return nil, ErrIncomplete
 		}
 		return &mp4.CodecMPEG1Video{Config: f.Config}, nil
+	case media.VP8:
+		if f.Width == 0 || f.Height == 0 {
+			return nil, ErrIncomplete
+		}
+		// Written as VP9 and renamed by retype: 8 bits, 4:2:0, limited range, which VP8 always is.
+		return &mp4.CodecVP9{Width: f.Width, Height: f.Height, BitDepth: 8, ChromaSubsampling: 1}, nil
 	case media.AAC:
 		var c mpeg4audio.AudioSpecificConfig
 		if len(f.Config) == 0 {
@@ -140,7 +149,7 @@ func codec(f media.Format) (mp4.Codec, error) {
 		return &mp4.CodecMPEG1Audio{SampleRate: f.Rate, ChannelCount: f.Channels}, nil
 	case media.AC3:
 		return ac3Codec(f)
-	case media.VP8, media.MPEG4Video, media.AVS, media.EAC3, media.PCMA, media.PCMU, media.Unknown:
+	case media.MPEG4Video, media.AVS, media.EAC3, media.PCMA, media.PCMU, media.Unknown:
 	}
 	return nil, ErrUnsupported
 }
@@ -193,6 +202,15 @@ func Learn(f media.Format, fr *media.Frame) (media.Format, bool) {
 		if fr.Sync && len(fr.Units) > 0 {
 			return learnConfig(f, sequenceHeader(fr.Units[0]))
 		}
+	case media.VP8:
+		if fr.Sync && len(fr.Units) > 0 {
+			w, h, err := media.VP8Size(fr.Units[0])
+			changed := err == nil && (w != f.Width || h != f.Height)
+			if changed {
+				f.Width, f.Height = w, h
+			}
+			return f, changed
+		}
 	case media.AC3:
 		if len(fr.Units) > 0 && len(fr.Units[0]) >= ac3Head {
 			var sync ac3.SyncInfo
@@ -215,7 +233,7 @@ func Learn(f media.Format, fr *media.Frame) (media.Format, bool) {
 		changed := f.Rate != h.SampleRate || f.Channels != n
 		f.Rate, f.Channels = h.SampleRate, n
 		return f, changed
-	case media.VP8, media.MPEG4Video, media.AVS, media.Opus, media.AAC, media.EAC3, media.PCMA, media.PCMU, media.Unknown:
+	case media.MPEG4Video, media.AVS, media.Opus, media.AAC, media.EAC3, media.PCMA, media.PCMU, media.Unknown:
 	}
 	return f, false
 }
@@ -301,7 +319,9 @@ func CodecString(f media.Format) string {
 		return "opus"
 	case media.AC3:
 		return "ac-3"
-	case media.H265, media.VP8, media.MPEG2Video, media.MPEG4Video, media.AVS, media.MPEGAudio,
+	case media.VP8:
+		return "vp08.00.10.08" // profile, level and depth: those of any VP8
+	case media.H265, media.MPEG2Video, media.MPEG4Video, media.AVS, media.MPEGAudio,
 		media.EAC3, media.PCMA, media.PCMU, media.Unknown:
 	}
 	return ""
