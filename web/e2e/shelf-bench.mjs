@@ -1,8 +1,8 @@
 // How the library's page scrolls over many recordings, in Chromium; prints a markdown table for docs/bench. It
 // measures and asserts nothing.
 //
-//   node e2e/shelf-bench.mjs              100,000 recordings made up in the browser: the page alone
-//   SERVER=http://… PASSWORD=… node e2e/shelf-bench.mjs    a server that is filled
+//   node e2e/shelf-bench.mjs           recordings made up in the browser: the page alone
+//   REAL=1 node e2e/shelf-bench.mjs    a server whose library was filled by bench/library
 import { execFileSync } from 'node:child_process'
 import { launch, signIn } from './browser.mjs'
 import { build, Server } from './server.mjs'
@@ -12,12 +12,25 @@ const total = Number(process.env.TOTAL ?? 100_000)
 const seconds = Number(process.env.SECONDS ?? 6)
 const jumps = Number(process.env.JUMPS ?? 40)
 
-const own = process.env.SERVER ? undefined : await Server.make(build(), { demo: false })
-const server = own ?? { base: process.env.SERVER, password: process.env.PASSWORD }
+const server = await Server.make(build(), { demo: false })
+if (process.env.REAL) {
+  const { password } = server
+  await server.end()
+  execFileSync(
+    'go',
+    ['run', './bench/library', '-recordings', total, '-fill', `${server.dir}/data/tongxiang.db`],
+    {
+      cwd: new URL('../..', import.meta.url).pathname,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    },
+  )
+  await server.start()
+  server.password = password
+}
 const browser = await launch()
 const page = await (await browser.newContext({ viewport: { width: 1366, height: 768 } })).newPage()
 await signIn(page, server)
-if (own) {
+if (!process.env.REAL) {
   const thumbnail = execFileSync('ffmpeg', [
     ...['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=320x180', '-frames:v', '1', '-f', 'mjpeg', '-'],
   ])
@@ -127,4 +140,4 @@ console.log(
   `\nA jump to a far place, until all rows in sight are filled: ${jumps} jumps, p50 ${at(w, 0.5).toFixed(0)} ms, p95 ${at(w, 0.95).toFixed(0)} ms, max ${w.at(-1).toFixed(0)} ms (90 ms of it are the rest that tells a jump from a throw).`,
 )
 await browser.close()
-await own?.close()
+await server.close()

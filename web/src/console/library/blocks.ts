@@ -33,16 +33,21 @@ export class Blocks<T> {
   /** Null before the first answer. */
   readonly total = shallowRef<number | null>(null)
   readonly more = shallowRef(false)
+  /** The server's list has other rows than this one: `refresh` shows them. */
+  readonly changed = shallowRef(false)
   private cursors = new Map<number, string>()
   /** Block numbers, the last used one last. */
   private used: number[] = []
   private wanted: { from: number; to: number } = { from: 0, to: 0 }
   private running: Running[] = []
   private stale = new Set<number>()
+  /** Rows keep their places until somebody wants the new list. */
+  private still = false
 
   constructor(
     private readonly ask: Ask<T>,
     private readonly failed: (cause: unknown) => void,
+    private readonly keyOf: (row: T) => string,
     readonly size = 100,
     private readonly kept = 40,
     private readonly atOnce = 2,
@@ -69,12 +74,24 @@ export class Blocks<T> {
   /** Fetches what is in sight anew, and the rest when it is looked at again. What is shown stays meanwhile. */
   refresh(): void {
     this.stop()
+    this.still = false
+    this.changed.value = false
     this.cursors.clear()
     for (const block of this.loaded.keys()) {
       if (this.inSight(block)) this.stale.add(block)
       else this.loaded.delete(block)
     }
     this.used = this.used.filter((b) => this.loaded.has(b))
+    this.next()
+  }
+
+  /**
+   * Fetches what is in sight anew, and shows how the rows are now, each at its place: no row moves under a hand that
+   * is about to click. Where there are other rows, `changed` says so.
+   */
+  update(): void {
+    this.still = true
+    for (const block of this.loaded.keys()) if (this.inSight(block)) this.stale.add(block)
     this.next()
   }
 
@@ -86,6 +103,8 @@ export class Blocks<T> {
     this.stale.clear()
     this.used = []
     this.total.value = null
+    this.still = false
+    this.changed.value = false
     this.wanted = { from: 0, to: 0 }
     this.next()
   }
@@ -139,7 +158,27 @@ export class Blocks<T> {
     this.next()
   }
 
+  /** The rows as they are now, in their old places; null when they are other rows, or fewer, or more. */
+  private inPlace(block: number, part: Part<T>): readonly T[] | null {
+    const shown = this.loaded.get(block)
+    if (!this.still || shown === undefined) return null
+    const same =
+      part.total === this.total.value &&
+      part.rows.length === shown.length &&
+      part.rows.every((row, i) => this.keyOf(row) === this.keyOf(shown[i] as T))
+    if (same) return null
+    const now = new Map(part.rows.map((row) => [this.keyOf(row), row]))
+    return shown.map((row) => now.get(this.keyOf(row)) ?? row)
+  }
+
   private take(block: number, part: Part<T>): void {
+    const kept = this.inPlace(block, part)
+    if (kept !== null) {
+      this.stale.delete(block)
+      this.loaded.set(block, kept)
+      this.changed.value = true
+      return
+    }
     // Of a list that became shorter or longer, what is out of sight is no longer where it was.
     if (this.total.value !== null && this.total.value !== part.total) {
       this.cursors.clear()

@@ -80,6 +80,7 @@ describe('blocks of a long list', () => {
         }
       },
       failed,
+      String,
       10,
       kept,
     )
@@ -139,13 +140,46 @@ describe('blocks of a long list', () => {
     expect([...blocks.loaded.keys()]).toEqual([20])
     expect(blocks.total.value).toBe(1001)
   })
+  it('moves no row while somebody may be about to click, and says that there are others', async () => {
+    let rows = [
+      { id: 'b', state: 'recording' },
+      { id: 'a', state: 'complete' },
+    ]
+    const blocks = new Blocks<{ id: string; state: string }>(
+      async () => ({ rows, total: rows.length, more: false, next: '' }),
+      vi.fn(),
+      (row) => row.id,
+    )
+    blocks.want(0, 2)
+    await settle()
+    rows = [
+      { id: 'c', state: 'recording' },
+      { id: 'b', state: 'complete' },
+      { id: 'a', state: 'complete' },
+    ]
+    blocks.update()
+    await settle()
+    expect([blocks.row(0), blocks.row(1)?.id, blocks.total.value]).toEqual([
+      { id: 'b', state: 'complete' },
+      'a',
+      2,
+    ])
+    expect(blocks.changed.value).toBe(true)
+    blocks.refresh()
+    await settle()
+    expect([blocks.row(0)?.id, blocks.total.value, blocks.changed.value]).toEqual(['c', 3, false])
+  })
   it('says what went wrong, and tries again when it is told to', async () => {
     const failed = vi.fn()
     let broken = true
-    const blocks = new Blocks<number>(async () => {
-      if (broken) throw new Error('away')
-      return { rows: [1], total: 1, more: false, next: '' }
-    }, failed)
+    const blocks = new Blocks<number>(
+      async () => {
+        if (broken) throw new Error('away')
+        return { rows: [1], total: 1, more: false, next: '' }
+      },
+      failed,
+      String,
+    )
     blocks.want(0, 1)
     await settle()
     expect(failed).toHaveBeenCalledOnce()

@@ -39,6 +39,7 @@ const en: typeof zh = {
     nothingHint: 'Try another word, or clear the filters.',
     place: '{first}–{last} of {total}',
     placeMore: '{first}–{last} of more than {total}; add a word to narrow it down',
+    changed: 'The list has changed; show it',
     export: 'Export list',
     exported: 'Exported',
     editTitle: 'Edit recording',
