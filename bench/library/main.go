@@ -30,7 +30,20 @@ func main() {
 	clients := flag.Int("clients", 4, "how many ask at once, the second time")
 	out := flag.String("out", "", "file to append the table to")
 	commit := flag.String("commit", "", "what was measured, for the table")
+	only := flag.String("fill", "", "fill this store of a server (data/tongxiang.db) and measure nothing: for measurements of the pages")
 	flag.Parse()
+	if *only != "" {
+		s, took, err := prepare(context.Background(), "sqlite", *only, *n)
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Printf("%d recordings, indexed in %s\n", *n, took.Round(time.Second))
+		return
+	}
 	if err := run(*n, *rounds, *clients, *out, *commit); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -26,6 +26,7 @@ type world struct {
 	tokens map[auth.Role]string
 	admin  auth.Principal
 	auth   *auth.Service
+	store  *store.Store
 }
 
 type memoryChannels struct{ rows []store.Channel }
@@ -120,7 +121,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, tokens: map[auth.Role]string{}, auth: a, admin: auth.Principal{ID: "t", Name: "t", Role: auth.Administrator}}
+	w := &world{T: t, tokens: map[auth.Role]string{}, auth: a, store: st, admin: auth.Principal{ID: "t", Name: "t", Role: auth.Administrator}}
 	for _, role := range auth.Roles() {
 		token, _, err := a.MediaToken(auth.TokenRequest{Subject: string(role), Role: role, TTL: time.Hour})
 		if err != nil {

@@ -45,17 +45,22 @@ type recordingPage struct {
 	}
 }
 
-func (s *service) listRecordings(ctx context.Context, in *recordingList) (*recordingPage, error) {
+// filter returns the filter in the store's words.
+func (l *LibraryQuery) filter() store.LibraryFilter {
 	f := store.LibraryFilter{
-		Text: in.Q, Class: in.Class, Stream: in.Stream, Person: in.Person, Unit: in.Unit, State: in.state(), Deleted: in.Deleted, Sort: in.Sort,
+		Text: l.Q, Class: l.Class, Stream: l.Stream, Person: l.Person, Unit: l.Unit, State: l.state(), Deleted: l.Deleted, Sort: l.Sort,
 	}
-	if !in.From.IsZero() {
-		f.From = &in.From
+	if !l.From.IsZero() {
+		f.From = &l.From
 	}
-	if !in.To.IsZero() {
-		f.To = &in.To
+	if !l.To.IsZero() {
+		f.To = &l.To
 	}
-	l, err := s.Store.Library(ctx, f, store.LibraryPage{Limit: in.Limit, Offset: in.Offset, Cursor: in.Cursor})
+	return f
+}
+
+func (s *service) listRecordings(ctx context.Context, in *recordingList) (*recordingPage, error) {
+	l, err := s.Store.Library(ctx, in.filter(), store.LibraryPage{Limit: in.Limit, Offset: in.Offset, Cursor: in.Cursor})
 	if errors.Is(err, store.ErrBadCursor) {
 		return nil, problem(errBadCursor.Because(err))
 	}

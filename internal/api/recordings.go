@@ -110,24 +110,30 @@ type newRecording struct {
 	}
 }
 
+// LibraryQuery chooses recordings, in a list as in a file of it. Exported, for the
+// framework looks for fields only there.
+type LibraryQuery struct {
+	Q       string    `query:"q" maxLength:"200" doc:"Words in titles, people, units, chat, captions and the programme guide, all of them; initials of pinyin find titles and names"`
+	Class   string    `query:"class" enum:"meeting,news,training,agriculture"`
+	Stream  string    `query:"stream" maxLength:"200"`
+	Person  string    `query:"person" maxLength:"200"`
+	Unit    string    `query:"unit" maxLength:"200"`
+	From    time.Time `query:"from" doc:"Begun then or later"`
+	To      time.Time `query:"to" doc:"Begun before"`
+	State   string    `query:"state" enum:"recording,waiting,complete,interrupted,failed,missed,running,done" doc:"running and done stand for recording and complete"`
+	Deleted bool      `query:"deleted" doc:"Those in the recycle bin instead of all others"`
+	Sort    string    `query:"sort" enum:"newest,oldest,longest,largest,title" default:"newest"`
+}
+
 type recordingList struct {
 	Page
-	Q        string    `query:"q" maxLength:"200" doc:"Words in titles, people, units, chat, captions and the programme guide, all of them; initials of pinyin find titles and names"`
-	Class    string    `query:"class" enum:"meeting,news,training,agriculture"`
-	Stream   string    `query:"stream" maxLength:"200"`
-	Person   string    `query:"person" maxLength:"200"`
-	Unit     string    `query:"unit" maxLength:"200"`
-	From     time.Time `query:"from" doc:"Begun then or later"`
-	To       time.Time `query:"to" doc:"Begun before"`
-	State    string    `query:"state" enum:"recording,waiting,complete,interrupted,failed,missed,running,done" doc:"running and done stand for recording and complete"`
-	Deleted  bool      `query:"deleted" doc:"Those in the recycle bin instead of all others"`
-	Sort     string    `query:"sort" enum:"newest,oldest,longest,largest,title" default:"newest"`
-	Cursor   string    `query:"cursor" maxLength:"100" doc:"next of the page before; offset does not count then"`
-	Language string    `header:"Accept-Language"`
+	LibraryQuery
+	Cursor   string `query:"cursor" maxLength:"100" doc:"next of the page before; offset does not count then"`
+	Language string `header:"Accept-Language"`
 }
 
 // state returns the filter's state in the library's words.
-func (l *recordingList) state() store.RecordingState {
+func (l *LibraryQuery) state() store.RecordingState {
 	switch l.State {
 	case "running":
 		return store.RecordingRunning
@@ -147,6 +153,7 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 		}
 		return s.wholeRecording(ctx, r, in.Language)
 	})
+	s.exportRecordings(a)
 	s.libraryChanges(a)
 	huma.Register(a, op("POST", "/recordings/{id}/stop", "stop-recording", "Stop a recording", auth.ManageRecordings, http.StatusOK), func(ctx context.Context, in *recordingID) (*body[recordingView], error) {
 		if _, err := s.Store.Recording(ctx, in.ID); err != nil {

@@ -121,9 +121,6 @@ export const server = {
     (await list('recordings', signal)).map((row) => recordingRow(row, language)),
   record: (stream: string, title: string): Promise<unknown> => api('POST', '/recordings', { stream, title }),
   stopRecording: (id: string): Promise<unknown> => api('POST', `${one('recordings', id)}/stop`),
-  removeRecording: (id: string): Promise<unknown> => api('DELETE', one('recordings', id)),
-  recordingFile: (id: string): string => `/api/v1${one('recordings', id)}/file`,
-  recordingPlaylist: (id: string): string => `/api/v1${one('recordings', id)}/hls/index.m3u8`,
 
   startScan: async (source: string, seconds: number, language: string): Promise<Scan> =>
     scanOf(await api<Json>('POST', '/scans', { source, seconds }), language),

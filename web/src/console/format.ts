@@ -49,11 +49,21 @@ export function since(from: Date, now: Date, language: string): string {
   return zh ? `${Math.floor(s / 86_400)} 天` : `${Math.floor(s / 86_400)} d`
 }
 
+/** Formats are dear to make and cheap to use: a list that scrolls uses the same few for each row. */
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function formatted(at: Date, language: string, options: Intl.DateTimeFormatOptions): string {
+  const key = `${language} ${Object.keys(options).join(' ')}`
+  let format = formats.get(key)
+  if (!format) formats.set(key, (format = new Intl.DateTimeFormat(language, options)))
+  return format.format(at)
+}
+
 /** Local date and time, to the minute; the year only when it is not this one. */
 export function moment(at: Date | null, now: Date, language: string): string {
   if (at === null) return ''
   const year: Intl.DateTimeFormatOptions = at.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' }
-  return at.toLocaleString(language, {
+  return formatted(at, language, {
     ...year,
     month: 'short',
     day: 'numeric',
@@ -63,9 +73,15 @@ export function moment(at: Date | null, now: Date, language: string): string {
   })
 }
 
+/** Local date: 2027年11月26日, Nov 26, 2027. What is kept for years has a day, not a minute. */
+export function day(at: Date, language: string): string {
+  return formatted(at, language, { year: 'numeric', month: 'short', day: 'numeric' })
+}
+
 /** Local time to the second, for the moment of an interruption. */
 export function clock(at: Date | null, language: string): string {
-  return at === null ? '' : at.toLocaleTimeString(language, { hour12: false })
+  if (at === null) return ''
+  return formatted(at, language, { hour: 'numeric', minute: 'numeric', second: 'numeric', hour12: false })
 }
 
 /** Local time to the minute: 19:00. */

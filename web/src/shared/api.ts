@@ -25,7 +25,8 @@ interface Problem {
   errors?: { location: string; message: string }[]
 }
 
-async function problemOf(response: Response): Promise<ApiError> {
+/** The error in an answer that is one. */
+export async function problemOf(response: Response): Promise<ApiError> {
   let problem: Problem = {}
   try {
     problem = (await response.json()) as Problem

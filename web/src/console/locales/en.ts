@@ -1,5 +1,6 @@
 import broadcast from './broadcast.en'
 import desk from './desk.en'
+import library from './library.en'
 import wall from './wall.en'
 
 import type zh from './zh'
@@ -8,6 +9,7 @@ const en: typeof zh = {
   ...wall,
   ...broadcast,
   ...desk,
+  ...library,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
@@ -42,7 +44,7 @@ const en: typeof zh = {
     guide: 'Guide',
     outputs: 'Outputs',
     meetings: 'Meetings',
-    recordings: 'Recordings',
+    recordings: 'Library',
     users: 'Users',
     devices: 'Kiosks',
   },
@@ -122,9 +124,6 @@ const en: typeof zh = {
     download: 'Download',
     empty: 'There are no recordings yet',
     emptyHint: 'Press “Record” at a channel or a meeting; the file appears here.',
-    removeTitle: 'Delete recording “{name}”?',
-    removeText: 'The file is removed from the disk and cannot be brought back.',
-    removed: 'Recording deleted',
     cannotPlay: 'This browser cannot play the file. Please download it.',
     states: {
       recording: 'Recording',

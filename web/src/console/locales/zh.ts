@@ -1,11 +1,13 @@
 import broadcast from './broadcast.zh'
 import desk from './desk.zh'
+import library from './library.zh'
 import wall from './wall.zh'
 
 export default {
   ...wall,
   ...broadcast,
   ...desk,
+  ...library,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
@@ -39,7 +41,7 @@ export default {
     guide: '节目单',
     outputs: '输出',
     meetings: '会议',
-    recordings: '录制',
+    recordings: '录像库',
     users: '用户',
     devices: '收看终端',
   },
@@ -111,11 +113,8 @@ export default {
     stopped: '录制已停止',
     play: '播放',
     download: '下载',
-    empty: '还没有录制',
-    emptyHint: '在“频道”或“会议”里点“录制”，文件会出现在这里。',
-    removeTitle: '删除录制“{name}”？',
-    removeText: '文件将从磁盘删除，无法恢复。',
-    removed: '录制已删除',
+    empty: '还没有录像',
+    emptyHint: '在“频道”或“会议”里点“录制”，录像会出现在这里。',
     cannotPlay: '这台电脑的浏览器不能播放此文件，请下载后播放。',
     states: {
       recording: '录制中',

@@ -1,0 +1,99 @@
+// The calls of the library and of the player. All throw ApiError.
+import { api, listOf, problemOf } from '../../shared/api'
+import { storedLanguage } from '../../shared/i18n'
+import { count, type Json, text } from '../fields'
+import type { Part } from './blocks'
+import { type Filter, queryOf } from './filter'
+import { type Job, jobOf, libraryRow, type LibraryRow, type Recording, recordingOf } from './recording'
+import { type Sheet, sheetOf } from './sprite'
+
+const one = (id: string): string => `/recordings/${encodeURIComponent(id)}`
+
+export interface Change {
+  title?: string
+  class?: string
+  retention?: string
+  hold?: boolean
+}
+
+export const library = {
+  list: async (
+    filter: Filter,
+    at: { cursor: string } | { offset: number },
+    limit: number,
+    signal: AbortSignal,
+    language: string,
+  ): Promise<Part<LibraryRow>> => {
+    const query = queryOf(filter)
+    query.set('limit', String(limit))
+    if ('cursor' in at) query.set('cursor', at.cursor)
+    else if (at.offset > 0) query.set('offset', String(at.offset))
+    const answer = await api<Json>('GET', `/recordings?${query.toString()}`, undefined, signal)
+    const rows = listOf<Json>(answer, 'recordings').map((row) => libraryRow(row, language))
+    return { rows, total: count(answer['total']), more: answer['more'] === true, next: text(answer['next']) }
+  },
+  get: async (id: string, signal: AbortSignal, language: string): Promise<Recording> =>
+    recordingOf(await api<Json>('GET', one(id), undefined, signal), language),
+  change: (id: string, change: Change): Promise<unknown> => api('PATCH', one(id), change),
+  /** Into the recycle bin. */
+  remove: (id: string): Promise<unknown> => api('DELETE', one(id)),
+  restore: (id: string): Promise<unknown> => api('POST', `${one(id)}/restore`),
+  /** For ever. */
+  purge: (id: string): Promise<unknown> => api('DELETE', `${one(id)}?purge=true`),
+  /** Remembers where the reader stopped, also while the page goes away. */
+  savePosition: async (id: string, seconds: number): Promise<boolean> => {
+    const response = await fetch(`/api/v1${one(id)}/position`, {
+      method: 'PUT',
+      keepalive: true,
+      credentials: 'same-origin',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ position_ms: Math.round(seconds * 1000) }),
+    })
+    return response.ok
+  },
+  clip: async (id: string, from: number, to: number, title: string, language: string): Promise<Job> =>
+    jobOf(
+      await api<Json>('POST', `${one(id)}/clips`, {
+        from_ms: Math.round(from * 1000),
+        to_ms: Math.round(to * 1000),
+        title,
+      }),
+      language,
+    ),
+  job: async (id: string, signal: AbortSignal, language: string): Promise<Job> =>
+    jobOf(await api<Json>('GET', `/jobs/${encodeURIComponent(id)}`, undefined, signal), language),
+  cancelJob: (id: string): Promise<unknown> => api('POST', `/jobs/${encodeURIComponent(id)}/cancel`),
+
+  /** The pictures of a recording; null where there are none, or they cannot be read. */
+  sheet: async (id: string): Promise<Sheet | null> => {
+    try {
+      const described = await api<Json>('GET', `${one(id)}/sprite.json`)
+      const picture = new Image()
+      picture.src = `/api/v1${one(id)}/sprite`
+      await picture.decode()
+      return sheetOf(picture.src, described, { width: picture.naturalWidth, height: picture.naturalHeight })
+    } catch {
+      return null // a picture to hover over is no reason for an alarm
+    }
+  },
+
+  thumbnail: (id: string): string => `/api/v1${one(id)}/thumbnail`,
+  playlist: (id: string): string => `/api/v1${one(id)}/hls/index.m3u8`,
+  file: (id: string): string => `/api/v1${one(id)}/file`,
+  download: (id: string): string => `/api/v1${one(id)}/file?download=1`,
+  /** The list that a filter comes to, as a file; its name is the server's. */
+  export: async (filter: Filter, format: 'xlsx' | 'csv'): Promise<{ name: string; file: Blob }> => {
+    const query = queryOf(filter)
+    query.set('format', format)
+    const response = await fetch(`/api/v1/recordings/export?${query.toString()}`, {
+      credentials: 'same-origin',
+      headers: { 'Accept-Language': storedLanguage() },
+    })
+    if (!response.ok) throw await problemOf(response)
+    const named = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get('Content-Disposition') ?? '')?.[1]
+    return {
+      name: named === undefined ? `recordings.${format}` : decodeURIComponent(named),
+      file: await response.blob(),
+    }
+  },
+}
