@@ -22,6 +22,7 @@ type Config struct {
 	Sessions  Sessions  `yaml:"sessions"`
 	Recorder  Recorder  `yaml:"recorder"`
 	Library   Library   `yaml:"library"`
+	Jobs      Jobs      `yaml:"jobs"`
 	Transcode Transcode `yaml:"transcode"`
 	Quality   Quality   `yaml:"quality"`
 	Demo      Demo      `yaml:"demo"`
@@ -138,6 +139,18 @@ type LibraryClass struct {
 // Classes returns the classes by their names; Other has the empty one.
 func (l Library) Classes() map[string]LibraryClass {
 	return map[string]LibraryClass{"meeting": l.Meeting, "news": l.News, "training": l.Training, "agriculture": l.Agriculture, "": l.Other}
+}
+
+// Jobs says what is made of recordings by itself.
+type Jobs struct {
+	// OffPeak are the hours of the day, in the server's time zone, in which low
+	// renditions are made that nobody waits for: "00:30-06:00". Empty: all day. Default:
+	// 00:30-06:00, when nobody meets and few watch.
+	OffPeak string `yaml:"off_peak"`
+	// Low has a rendition of 500 kbit/s made of every recording, so that it can be
+	// searched over a thin line and MPEG-2 plays in browsers. Default: true; it takes
+	// 220 MB an hour of recording, and some minutes of one core.
+	Low bool `yaml:"low"`
 }
 
 // Transcode bounds the ffmpeg children that make a stream playable.
@@ -291,6 +304,7 @@ func Default() Config {
 			Meeting: LibraryClass{Keep: "1y"}, News: LibraryClass{Keep: "30d"}, Training: LibraryClass{Keep: "10y"},
 			Agriculture: LibraryClass{Keep: "forever"}, Other: LibraryClass{Keep: "forever"}, Bin: 15 * 24 * time.Hour, Floor: 2,
 		},
+		Jobs:      Jobs{OffPeak: "00:30-06:00", Low: true},
 		Transcode: Transcode{FFmpeg: "ffmpeg", Max: 4, CPU: 50},
 		Quality:   Quality{Interval: 4 * time.Second, CPU: 0.15, Loud: -14, Keep: 30 * 24 * time.Hour},
 		Demo:      Demo{Target: "udp://127.0.0.1:5500"},

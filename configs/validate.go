@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tongxiang/internal/jobs"
 	"tongxiang/internal/playout/ts"
 	"tongxiang/internal/stream"
 	"tongxiang/recorder/retention"
@@ -53,6 +54,9 @@ func (c Config) Validate() Problems {
 	}
 	if c.Sessions.TTL <= 0 {
 		v.add("sessions.ttl", "is %v, want more than nothing", c.Sessions.TTL)
+	}
+	if _, err := jobs.ParseHours(c.Jobs.OffPeak); err != nil {
+		v.add("jobs.off_peak", "%v", err)
 	}
 	if c.Transcode.Max < 0 {
 		v.add("transcode.max", "is %d, want 0 (none) or more", c.Transcode.Max)

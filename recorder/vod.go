@@ -46,7 +46,11 @@ func (r *Recorder) Playlist(rec store.Recording, uri string) ([]byte, error) {
 
 // playlist is pure; nil when there is nothing to play.
 func playlist(index []folder.Entry, format, uri string, live bool) []byte {
-	segments := segmentsOf(index)
+	return playlistOf(index, format, uri, live, vodSegment)
+}
+
+func playlistOf(index []folder.Entry, format, uri string, live bool, least time.Duration) []byte {
+	segments := segmentsOf(index, least)
 	if len(segments) == 0 {
 		return nil
 	}
@@ -89,8 +93,9 @@ type segment struct {
 	jump        bool // its times do not go on from those before
 }
 
-// segmentsOf joins fragments to segments that begin at sync points.
-func segmentsOf(index []folder.Entry) []segment {
+// segmentsOf joins fragments to segments that begin at sync points and are as long as
+// least, where they can be.
+func segmentsOf(index []folder.Entry, least time.Duration) []segment {
 	var out []segment
 	var cur *segment
 	var last *folder.Entry
@@ -113,7 +118,7 @@ func segmentsOf(index []folder.Entry) []segment {
 			finish(end)
 			out = append(out, segment{length: missing, gap: true})
 			jump = true
-		case cur != nil && (jump || e.Sync && e.Start()-start >= vodSegment || e.Start()-start >= vodLongest):
+		case cur != nil && (jump || e.Sync && e.Start()-start >= least || e.Start()-start >= vodLongest):
 			finish(e.Start())
 		}
 		if cur == nil {

@@ -37,6 +37,7 @@ type Config struct {
 	Recorder  Recorder
 	Library   Library   // nil: the library is only looked at
 	Schedules Schedules // nil: nothing is recorded by schedule
+	Jobs      Jobs      // nil: nothing is made of recordings
 	Meetings  Meetings
 	Quality   Quality                                  // nil: nobody watches over the channels
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
@@ -120,6 +121,10 @@ type Recorder interface {
 	Open(rec store.Recording, name string) (*os.File, error)
 	// Playlist returns an HLS playlist of ranges of the main media file, which is at uri.
 	Playlist(rec store.Recording, uri string) ([]byte, error)
+	// LowPlaylist is Playlist for the low rendition; Master lists both, each at its
+	// uri, and is nil while there is no low rendition.
+	LowPlaylist(rec store.Recording, uri string) ([]byte, error)
+	Master(rec store.Recording, full, low string) []byte
 	// Remove deletes the files of a recording.
 	Remove(store.Recording) error
 	// Explain returns what the code of a reason means.
@@ -210,6 +215,8 @@ func New(cfg Config) http.Handler {
 	s.epg(a)
 	s.quality(a, mux)
 	s.recordings(a, mux)
+	s.derived(a, mux)
+	s.jobs(a)
 	s.schedules(a)
 	s.users(a)
 	s.kiosks(a)

@@ -77,6 +77,7 @@ func (s *service) listRecordings(ctx context.Context, in *recordingList) (*recor
 		v.Position, v.Watched = seen[r.ID].Position.Milliseconds(), seen[r.ID].Watched
 		out.Body.Items[i] = v
 	}
+	s.made(ctx, out.Body.Items)
 	out.Body.Total, out.Body.More, out.Body.Next = l.Total, l.More, l.Next
 	return out, nil
 }
@@ -111,7 +112,9 @@ func (s *service) wholeRecording(ctx context.Context, r store.Recording, languag
 	}
 	v.Chapters = chapters
 	v.Position, v.Watched = seen[r.ID].Position.Milliseconds(), seen[r.ID].Watched
-	return &body[recordingView]{v}, nil
+	views := []recordingView{v}
+	s.made(ctx, views)
+	return &body[recordingView]{views[0]}, nil
 }
 
 type recordingChange struct {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -51,6 +52,8 @@ type recordingView struct {
 	Chapters  []store.Chapter `json:"chapters,omitempty" doc:"Not in lists"`
 	Position  int64           `json:"position_ms" doc:"Where the asker stopped"`
 	Watched   bool            `json:"watched" doc:"The asker saw it to the end"`
+	Has       made            `json:"has" doc:"What was made of it"`
+	Verified  json.RawMessage `json:"verified,omitempty" doc:"What the newest comparison with its checksums found: at, ok, damaged"`
 }
 
 // recordingView returns a recording as it is now. What people may change is the
@@ -160,7 +163,6 @@ func (s *service) recordings(a huma.API, mux *http.ServeMux) {
 	})
 	// Files are served outside the framework: ranges, conditional requests and sendfile are net/http's.
 	s.serveRecording(a, mux, "/file", "recording-file", "The main media file; supports Range", "video/mp4", s.recordingFile)
-	s.serveRecording(a, mux, "/hls/index.m3u8", "recording-playlist", "An HLS playlist of ranges of the file", "application/vnd.apple.mpegurl", s.recordingPlaylist)
 }
 
 // serveRecording registers what is served outside the framework.
@@ -271,17 +273,4 @@ func (s *service) recordingFile(w http.ResponseWriter, r *http.Request, p auth.P
 		modified = *rec.Ended
 	}
 	http.ServeContent(w, r, rec.ID+ext, modified, f)
-}
-
-// recordingPlaylist answers with ranges of the file, which is the sibling ../file.
-func (s *service) recordingPlaylist(w http.ResponseWriter, r *http.Request, _ auth.Principal, rec store.Recording) {
-	b, err := s.Recorder.Playlist(rec, "../file")
-	if err != nil {
-		apierr.Write(w, r, s.Log, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
-	w.Header().Set("Cache-Control", "private, no-cache")
-	// The connection may be gone; there is nobody left to tell.
-	_, _ = w.Write(b)
 }

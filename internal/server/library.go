@@ -49,6 +49,7 @@ func (s *Server) recordingEnded(rec store.Recording) {
 	if l := s.library.Load(); l != nil { // nil while the last run's recordings are mended: it looks for them itself
 		l.Ended(rec)
 	}
+	s.later(func(ctx context.Context) { s.jobs.Ended(ctx, rec) })
 }
 
 // shot notes what goes on air in a meeting: the chapters of its recordings.

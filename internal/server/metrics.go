@@ -26,6 +26,7 @@ func (s *Server) metrics() http.Handler {
 		&outputCollector{s.outputs, s.tsHTTP},
 		guideCollector{s.epg},
 		scheduleCollector{s.scheduler},
+		jobCollector{s.store, s.jobs},
 		&pushMetrics{rtsp: s.rtsp, rtmp: s.rtmp, desk: s.desk},
 		&qualityCollector{s.channels, s.quality},
 		hlsCollector{s.hls},

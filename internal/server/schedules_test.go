@@ -427,10 +427,10 @@ func TestAScheduledRecordingGoesOnAfterARestartAndEndsWithItsSchedule(t *testing
 	now := time.Now().UTC()
 	var x struct{ ID string }
 	r.api("POST", "/schedules", map[string]any{"stream": "channels/c", "title": "课", "start": now.Add(-time.Second), "end": now.Add(time.Hour)}, &x)
-	written := func() (o occurrence) {
+	written := func(before string) (o occurrence) { // by another recording than that one
 		eventually(t, "something recorded", func() bool {
 			plan := r.plan(around(now))
-			if len(plan) != 1 || plan[0].State != "recording" {
+			if len(plan) != 1 || plan[0].State != "recording" || plan[0].Recording == before {
 				return false
 			}
 			o = plan[0]
@@ -443,10 +443,10 @@ func TestAScheduledRecordingGoesOnAfterARestartAndEndsWithItsSchedule(t *testing
 		})
 		return o
 	}
-	first := written()
+	first := written("")
 	r.stop()
 	r = start(t, cfg)
-	second := written()
+	second := written(first.Recording)
 	if second.Key != first.Key || len(second.Recordings) != 2 || second.Recordings[0] != first.Recording || second.Reason == nil || second.Reason.Code != "interrupted" {
 		t.Errorf("%+v after %+v", second, first)
 	}

@@ -28,6 +28,7 @@ import (
 	"tongxiang/internal/auth"
 	"tongxiang/internal/demo"
 	"tongxiang/internal/epg"
+	"tongxiang/internal/jobs"
 	"tongxiang/internal/media"
 	"tongxiang/internal/playout/hls"
 	"tongxiang/internal/playout/rtsp"
@@ -67,6 +68,7 @@ type Server struct {
 	rtmp     *rtmp.Server
 	recorder *recorder.Recorder
 	library  atomic.Pointer[library.Library]
+	jobs     *jobs.Service
 
 	scheduler *scheduler.Scheduler
 	room      *room
@@ -146,7 +148,13 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := errors.Join(s.buildRTSP(), s.buildRTMP()); err != nil {
 		return s, err
 	}
+	if err := s.buildJobs(); err != nil {
+		return s, err
+	}
 	if err := s.buildRecorder(ctx); err != nil {
+		return s, err
+	}
+	if err := s.jobs.Start(ctx); err != nil {
 		return s, err
 	}
 	s.buildScheduler(ctx)
@@ -194,7 +202,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Jobs: jobTable{s.jobs}, Outputs: s.outputTable, Features: s.features,
 		Quality: watcher{s.quality},
 	}))
 	mux.Handle("/hls/", s.hls)
@@ -302,6 +310,9 @@ func (s *Server) Close() error {
 	var errs []error
 	if s.scheduler != nil { // what it records is continued by the next start
 		s.scheduler.Close()
+	}
+	if s.jobs != nil { // what runs is queued again
+		s.jobs.Close()
 	}
 	if s.recorder != nil { // first of the outputs: what people said last is still in the hub
 		errs = append(errs, s.recorder.Close())

@@ -33,6 +33,7 @@ const (
 	ManifestName = "recording.json"
 	IndexName    = "index.jsonl"
 	DerivedName  = "derived"
+	LowName      = "low.mp4" // below DerivedName: the low rendition, with its index
 	// Version is that of the layout which is written; a higher one is not read.
 	Version = 1
 )

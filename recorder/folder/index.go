@@ -48,6 +48,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Checksum returns the CRC-32C of bytes.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
+// Update returns the CRC-32C of bytes that follow those of crc.
+func Update(crc uint32, b []byte) uint32 { return crc32.Update(crc, castagnoli, b) }
+
 // Hex returns a checksum as it stands in an index.
 func Hex(crc uint32) string {
 	const digits = "0123456789abcdef"
