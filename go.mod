@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/abema/go-mp4 v1.4.1
+	github.com/arran4/golang-ical v0.3.4
 	github.com/asticode/go-astits v1.14.0
 	github.com/bluenviron/gortmplib v0.1.1
 	github.com/bluenviron/gortsplib/v4 v4.16.2

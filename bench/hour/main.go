@@ -45,18 +45,19 @@ func main() {
 	length := flag.Duration("length", time.Hour, "how long the meeting lasts")
 	out := flag.String("out", "", "a file to which the table is appended")
 	commit := flag.String("commit", "none", "what is measured, for the table")
+	vp8 := flag.Int("vp8", 0, "how many of the sites send VP8")
 	keep := flag.String("keep", "", "a file to which the recording is copied")
 	flag.Parse()
 	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer end()
 	ctx, cancel := context.WithTimeout(ctx, *length+10*time.Minute)
 	defer cancel()
-	if err := run(ctx, *length, *commit, *out, *keep); err != nil {
+	if err := run(ctx, *length, *vp8, *commit, *out, *keep); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, length time.Duration, commit, out, keep string) (err error) {
+func run(ctx context.Context, length time.Duration, vp8 int, commit, out, keep string) (err error) {
 	dir, err := os.MkdirTemp("", "bench-hour-")
 	if err != nil {
 		return fmt.Errorf("make a folder: %w", err)
@@ -65,7 +66,7 @@ func run(ctx context.Context, length time.Duration, commit, out, keep string) (e
 	log.Print("encoding the sites' media")
 	var clips [sites]clip
 	for i := range clips {
-		if clips[i], err = encodeSite(ctx, i); err != nil {
+		if clips[i], err = encodeSite(ctx, i, i >= sites-vp8); err != nil {
 			return err
 		}
 	}
@@ -106,6 +107,7 @@ func startNode(ctx context.Context, dir string) (*node, func() error, error) {
 	cfg := configs.Default()
 	cfg.Data = filepath.Join(dir, "data")
 	cfg.HTTP.Listen, cfg.HTTPS.Listen = "127.0.0.1:0", ""
+	cfg.RTSP.Listen, cfg.RTSP.UDP = "127.0.0.1:0", "" // the usual ports may be in use
 	cfg.WebRTC = configs.WebRTC{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}}
 	quiet := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := server.New(ctx, cfg, "bench", quiet)

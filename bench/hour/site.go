@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -45,7 +46,7 @@ func clapAt(site int) float64 {
 // encodeSite makes a round of media: pictures that move a little, with the site's
 // number of bars, and in its turn something like speech: noise below 2.5 kHz that
 // swells five times a second.
-func encodeSite(ctx context.Context, site int) (c clip, err error) {
+func encodeSite(ctx context.Context, site int, vp8 bool) (c clip, err error) {
 	begin, clap := (time.Duration(site) * turn).Seconds(), clapAt(site)
 	seconds := round.Seconds()
 	picture := fmt.Sprintf("testsrc=size=320x180:rate=25,hue=h=%d:b=-3,drawbox=color=white:t=fill:enable='between(t,%v,%v)'",
@@ -86,9 +87,42 @@ func encodeSite(ctx context.Context, site int) (c clip, err error) {
 	if len(c.video) < int(24*seconds) || len(c.audio) < int(49*seconds) {
 		return c, fmt.Errorf("encode site %d: %d pictures and %d packets of sound", site, len(c.video), len(c.audio))
 	}
+	if err == nil && vp8 {
+		if err := c.toVP8(ctx, picture, seconds); err != nil {
+			return c, fmt.Errorf("encode site %d: %w", site, err)
+		}
+	}
 	// Whole rounds: what is over is cut off, so that a round is as long for both.
 	c.video, c.audio = c.video[:min(len(c.video), int(25*seconds))], c.audio[:min(len(c.audio), int(50*seconds))]
 	return c, nil
+}
+
+// toVP8 puts the same pictures in VP8 in the place of those in H.264.
+func (c *clip) toVP8(ctx context.Context, picture string, seconds float64) error {
+	cmd := exec.CommandContext(ctx, "ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", picture, "-t", fmt.Sprint(seconds),
+		"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-auto-alt-ref", "0", "-g", "50", "-b:v", "300k",
+		"-pix_fmt", "yuv420p", "-f", "ivf", "pipe:1")
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%w: %s", err, said.String())
+	}
+	c.format = media.Format{Codec: media.VP8, ClockRate: 90000}
+	b := out.Bytes()
+	n := 0
+	for b = b[min(32, len(b)):]; len(b) > 12; n++ { // IVF: a head, and 12 bytes before each picture
+		size := int(binary.LittleEndian.Uint32(b))
+		if size > len(b)-12 || n >= len(c.video) {
+			break
+		}
+		u := b[12 : 12+size : 12+size]
+		c.video[n].Units, c.video[n].Sync, c.video[n].IDR = [][]byte{u}, media.VP8Key(u), media.VP8Key(u)
+		b = b[12+size:]
+	}
+	if n < len(c.video) {
+		return fmt.Errorf("%d pictures of %d in VP8", n, len(c.video))
+	}
+	return nil
 }
 
 // site is one participant. play owns it.

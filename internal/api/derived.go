@@ -1,13 +1,16 @@
 package api
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -100,6 +103,16 @@ func (s *service) playlist(of func(store.Recording) ([]byte, error)) func(http.R
 		}
 		w.Header().Set("Content-Type", "application/vnd.apple.mpegurl")
 		w.Header().Set("Cache-Control", "private, no-cache")
+		w.Header().Set("Vary", "Accept-Encoding")
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") { // three hours are 300 kB, a second and a half of a thin line
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, err := z.Write(b)
+			if err = errors.Join(err, z.Close()); err != nil {
+				s.Log.Debug("playlist was not sent", "recording", rec.ID, "err", err) // the connection may be gone
+			}
+			return
+		}
 		// The connection may be gone; there is nobody left to tell.
 		_, _ = w.Write(b)
 	}

@@ -34,6 +34,8 @@ type Schedules interface {
 	// not there yet, and what there would be no room for because of it.
 	Plan(ctx context.Context, from, to time.Time) ([]Occurrence, error)
 	Preview(ctx context.Context, x store.Schedule, from, to time.Time) (own, conflicts []Occurrence, err error)
+	// Skip leaves out the occurrence of a schedule that begins at start, or takes it in again.
+	Skip(ctx context.Context, id string, start time.Time, out bool) (Occurrence, error)
 	// Recording reports whether a schedule is recording now; End ends that.
 	Recording(id string) bool
 	End(id string)
@@ -285,7 +287,34 @@ func (s *service) schedules(a huma.API) {
 	})
 	huma.Register(a, op("PATCH", "/schedules/{id}", "change-schedule", "Change a schedule; its end may be moved while it records", auth.ManageSchedules, http.StatusOK), s.changeSchedule)
 	huma.Register(a, op("DELETE", "/schedules/{id}", "delete-schedule", "Remove a schedule; its recordings stay", auth.ManageSchedules, http.StatusNoContent), s.deleteSchedule)
+	huma.Register(a, op("POST", "/schedules/{id}/skip", "skip-occurrence", "Leave one occurrence out, or take it in again; the schedule stays as it is", auth.ManageSchedules, http.StatusOK), s.skipOccurrence)
 	s.schedulePlan(a)
+	s.scheduleCalendar(a)
+}
+
+type occurrenceSkip struct {
+	ByID
+	Body struct {
+		Start time.Time `json:"start" doc:"When the occurrence begins, as the plan says: start, without padding"`
+		Skip  *bool     `json:"skip,omitempty" doc:"false: take it in again"`
+	}
+}
+
+func (s *service) skipOccurrence(ctx context.Context, in *occurrenceSkip) (*body[Occurrence], error) {
+	x, err := s.Store.Schedule(ctx, in.ID)
+	if err != nil {
+		return nil, found(err)
+	}
+	out := in.Body.Skip == nil || *in.Body.Skip
+	o, err := s.Schedules.Skip(ctx, x.ID, in.Body.Start.UTC(), out)
+	if err != nil {
+		return nil, problem(err)
+	}
+	action := "schedule.skip"
+	if !out {
+		action = "schedule.unskip"
+	}
+	return &body[Occurrence]{o}, s.audit(ctx, action, x.ID, in.Body.Start.UTC().Format(time.RFC3339)+" "+x.Title)
 }
 
 func (s *service) createSchedule(ctx context.Context, in *newSchedule) (*body[scheduleView], error) {

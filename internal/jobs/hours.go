@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -14,20 +15,25 @@ func ParseHours(s string) (Hours, error) {
 	if s == "" {
 		return Hours{}, nil
 	}
-	var h [4]int
-	var rest string
-	if n, _ := fmt.Sscanf(s+"\n", "%2d:%2d-%2d:%2d%s\n", &h[0], &h[1], &h[2], &h[3], &rest); n != 4 {
+	from, to, ok := strings.Cut(s, "-")
+	if !ok {
 		return Hours{}, fmt.Errorf("%q is not of the form 01:00-06:00", s)
 	}
-	at := func(hour, minute int) time.Duration {
-		return time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
-	}
-	for i := 0; i < 4; i += 2 {
-		if h[i] < 0 || h[i+1] < 0 || h[i+1] > 59 || at(h[i], h[i+1]) > 24*time.Hour {
-			return Hours{}, fmt.Errorf("%q has a time that no day has", s)
+	var h Hours
+	for text, at := range map[string]*time.Duration{from: &h.from, to: &h.to} {
+		if text == "24:00" {
+			continue // midnight
 		}
+		t, err := time.Parse("15:04", text)
+		if err != nil {
+			return Hours{}, fmt.Errorf("%q is not of the form 01:00-06:00", s)
+		}
+		*at = time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
 	}
-	return Hours{at(h[0], h[1]) % (24 * time.Hour), at(h[2], h[3]) % (24 * time.Hour)}, nil
+	if from == to {
+		h.to = h.from
+	}
+	return h, nil
 }
 
 // Contain reports whether a time lies within.

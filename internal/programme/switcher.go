@@ -44,21 +44,6 @@ type switcher struct {
 	heard        int64 // when sound was last written
 }
 
-// source is a subscription to a participant's stream.
-type source struct {
-	name stream.Name
-	sub  *stream.Subscription
-}
-
-// intake is a track of a participant being read.
-type intake struct {
-	source stream.Name
-	track  *stream.Track
-	cursor *stream.Cursor[media.Packet]
-	asked  int64 // when a key frame was last asked for
-	began  bool
-}
-
 func newSwitcher(s *Service, id string, pub *stream.Publisher) *switcher {
 	w := &switcher{s: s, id: id, pub: pub, rd: stream.NewReader(nil), clocks: make(map[stream.Name]*sourceClock)}
 	w.mixed = newSound(w)
@@ -140,29 +125,6 @@ func (w *switcher) take(shot Shot, now int64) {
 	w.s.log.Debug("on air", "meeting", w.id, "picture", shot.Picture, "label", shot.Label, "sound", shot.Sound)
 }
 
-func (w *switcher) open(s *source, participant string) {
-	var name stream.Name
-	if participant != "" {
-		name = stream.Participant(w.id, participant)
-	}
-	w.subscribe(s, name)
-}
-
-// subscribe makes a source that of a name; empty: none.
-func (w *switcher) subscribe(s *source, name stream.Name) {
-	if s.name == name {
-		return
-	}
-	old := s.sub
-	s.name, s.sub = name, nil
-	if name != "" {
-		s.sub = w.s.hub.Open(name)
-	}
-	if old != nil {
-		old.Close()
-	}
-}
-
 // choose follows the tracks that the shot needs.
 func (w *switcher) choose(now int64) {
 	heard := w.shot.Sound
@@ -185,38 +147,6 @@ func (w *switcher) choose(now int64) {
 		if c, err := t.FollowPackets(w.rd, stream.AtLive); err == nil {
 			w.sound = &intake{source: w.sounds.name, track: t, cursor: c}
 		}
-	}
-}
-
-// best returns the largest layer of a label that carries something now.
-func best(sub *stream.Subscription, label stream.Label) *stream.Track {
-	if sub == nil {
-		return nil
-	}
-	return stream.Flowing(sub.Tracks(), label)
-}
-
-// follow begins to read a picture at its next key frame, and asks for one: browsers
-// make it within a few tens of milliseconds.
-func (w *switcher) follow(t *stream.Track, name stream.Name, now int64) *intake {
-	from := stream.AtLive
-	if w.made.fresh(t) {
-		from = stream.AtSync // it began with a key frame a moment ago
-	}
-	c, err := t.FollowPackets(w.rd, from)
-	if err != nil {
-		w.s.log.Warn("picture cannot go on air", "stream", name, "err", err)
-		return nil
-	}
-	f := &intake{source: name, track: t, cursor: c, asked: now}
-	t.RequestKeyFrame()
-	return f
-}
-
-func (w *switcher) drop(f **intake) {
-	if *f != nil {
-		(*f).cursor.Close()
-		*f = nil
 	}
 }
 
@@ -277,45 +207,6 @@ func (w *switcher) tell() {
 	if st != w.told {
 		w.told = st
 		w.s.show(w.id, &st)
-	}
-}
-
-// silent is 20 ms of silence in Opus: a CELT frame of no bytes (RFC 6716 section 3.1).
-// It is copied nowhere and never changed.
-var silent = []byte{0xf8, 0xff, 0xfe}
-
-// silence fills the sound while nobody is heard. Without it players that wait for
-// sound would stop, and the track would come and go with the first word.
-func (w *switcher) silence(now int64) {
-	const length = int64(20 * time.Millisecond)
-	if !w.video.begun && !w.audio.begun {
-		return // nothing is on air yet
-	}
-	if w.heard == 0 {
-		w.heard = now - int64(quiet)
-	}
-	if now-w.heard < int64(quiet) {
-		return
-	}
-	l := &w.audio
-	if l.out == nil || l.out.Format().Codec != media.Opus {
-		l.out = w.pub.AddTrack(stream.TrackInfo{Label: stream.LabelAudio, Form: stream.Packets, Format: media.Format{
-			Codec: media.Opus, ClockRate: 48000, Rate: 48000, Channels: 2,
-		}})
-	}
-	at := media.Time(now - int64(quiet))
-	if l.begun {
-		at = l.time + media.Time(length)
-	}
-	for ; int64(at) <= now-int64(quiet)+length; at += media.Time(length) {
-		p := &media.Packet{
-			Time: at, Timestamp: at.Ticks(48000), Arrival: now, Codec: media.Opus, Payload: silent, Start: true, Sync: true,
-		}
-		l.cut(p, 0)
-		l.put(p)
-	}
-	if w.sound != nil {
-		w.sound.began = false // what comes of it again is placed anew
 	}
 }
 

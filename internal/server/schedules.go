@@ -173,6 +173,12 @@ func (s schedules) Preview(ctx context.Context, x store.Schedule, from, to time.
 	return occurrences(a), occurrences(b), err
 }
 
+// Skip implements api.Schedules.
+func (s schedules) Skip(ctx context.Context, id string, start time.Time, out bool) (api.Occurrence, error) {
+	i, err := s.Scheduler.Skip(ctx, id, start, out)
+	return occurrences([]scheduler.Item{i})[0], err
+}
+
 func occurrences(items []scheduler.Item) []api.Occurrence {
 	out := make([]api.Occurrence, len(items))
 	for i, x := range items {

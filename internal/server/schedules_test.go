@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	ics "github.com/arran4/golang-ical"
 	"github.com/xuri/excelize/v2"
 
 	"tongxiang/internal/auth"
@@ -424,10 +427,10 @@ func TestAScheduledRecordingGoesOnAfterARestartAndEndsWithItsSchedule(t *testing
 	now := time.Now().UTC()
 	var x struct{ ID string }
 	r.api("POST", "/schedules", map[string]any{"stream": "channels/c", "title": "课", "start": now.Add(-time.Second), "end": now.Add(time.Hour)}, &x)
-	written := func() (o occurrence) {
+	written := func(before string) (o occurrence) { // by another recording than that one
 		eventually(t, "something recorded", func() bool {
 			plan := r.plan(around(now))
-			if len(plan) != 1 || plan[0].State != "recording" {
+			if len(plan) != 1 || plan[0].State != "recording" || plan[0].Recording == before {
 				return false
 			}
 			o = plan[0]
@@ -440,10 +443,10 @@ func TestAScheduledRecordingGoesOnAfterARestartAndEndsWithItsSchedule(t *testing
 		})
 		return o
 	}
-	first := written()
+	first := written("")
 	r.stop()
 	r = start(t, cfg)
-	second := written()
+	second := written(first.Recording)
 	if second.Key != first.Key || len(second.Recordings) != 2 || second.Recordings[0] != first.Recording || second.Reason == nil || second.Reason.Code != "interrupted" {
 		t.Errorf("%+v after %+v", second, first)
 	}
@@ -470,4 +473,64 @@ func TestAScheduledRecordingGoesOnAfterARestartAndEndsWithItsSchedule(t *testing
 	if _, text := r.do("GET", "/metrics", "", "", ""); !strings.Contains(text, "tongxiang_scheduled_recordings 0") {
 		t.Error("the metrics do not tell")
 	}
+}
+
+func TestOneOccurrenceIsLeftOutAndThePlanIsACalendar(t *testing.T) {
+	r := start(t, config(t, t.TempDir()))
+	r.api("POST", "/channels", map[string]any{"id": "c", "name": "中央一套", "source": "udp://127.0.0.1:" + strconv.Itoa(freePort(t))}, nil)
+	from := time.Now().UTC().Add(2 * time.Hour).Truncate(time.Second)
+	var x struct{ ID string }
+	title := "防汛抗旱；形势分析，会商研判\\和乡镇干部值班值守工作培训（第三期）" // longer than a line of iCalendar
+	r.api("POST", "/schedules", map[string]any{
+		"stream": "channels/c", "title": title, "start": from, "end": from.Add(time.Hour), "rrule": "FREQ=DAILY;COUNT=3", "padding_after": 300,
+	}, &x)
+	var o occurrence
+	second := from.AddDate(0, 0, 1)
+	r.api("POST", "/schedules/"+x.ID+"/skip", map[string]any{"start": second}, &o)
+	if o.State != "skipped" || o.Reason == nil || o.Reason.Code != "skipped" || o.Reason.ZH == "" || !o.Start.Equal(second) {
+		t.Errorf("%+v", o)
+	}
+	days := "to=" + from.Add(80*time.Hour).Format(time.RFC3339)
+	states := func() (out []string) {
+		for _, o := range r.plan(days) {
+			out = append(out, o.State)
+		}
+		return out
+	}
+	if got := states(); !slices.Equal(got, []string{"planned", "skipped", "planned"}) {
+		t.Errorf("%v", got)
+	}
+	status, body := r.do("GET", "/api/v1/schedules/plan.ics", r.admin(), "", "")
+	c, err := ics.ParseCalendar(strings.NewReader(body))
+	if status != 200 || err != nil || len(c.Events()) != 3 {
+		t.Fatalf("%d, %v, %s", status, err, body)
+	}
+	for i, e := range c.Events() {
+		at, err := e.GetStartAt()
+		if err != nil || !at.Equal(from.AddDate(0, 0, i)) {
+			t.Errorf("event %d begins at %v, %v", i, at, err)
+		}
+		if got := ics.FromText(e.GetProperty(ics.ComponentPropertySummary).Value); got != title {
+			t.Errorf("title %q", got)
+		}
+		if place := e.GetProperty(ics.ComponentPropertyLocation).Value; place != "中央一套" {
+			t.Errorf("place %q", place)
+		}
+		if cancelled := e.GetProperty(ics.ComponentPropertyStatus).Value == "CANCELLED"; cancelled != (i == 1) {
+			t.Errorf("event %d: %s", i, e.GetProperty(ics.ComponentPropertyStatus).Value)
+		}
+	}
+	for _, line := range strings.Split(body, "\r\n") {
+		if len(line) > 75 || !utf8.ValidString(line) {
+			t.Errorf("line of %d bytes: %q", len(line), line)
+		}
+	}
+	r.api("POST", "/schedules/"+x.ID+"/skip", map[string]any{"start": second, "skip": false}, &o)
+	if got := states(); o.State != "planned" || !slices.Equal(got, []string{"planned", "planned", "planned"}) {
+		t.Errorf("%s, %v", o.State, got)
+	}
+	status, body = r.do("POST", "/api/v1/schedules/"+x.ID+"/skip", r.admin(), "application/json", `{"start":"2026-01-01T00:00:00Z"}`)
+	refused(t, status, body, "occurrence_not_found")
+	status, body = r.do("POST", "/api/v1/schedules/none/skip", r.admin(), "application/json", `{"start":"2026-01-01T00:00:00Z"}`)
+	refused(t, status, body, "not_found")
 }

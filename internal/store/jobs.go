@@ -218,11 +218,15 @@ func (s *Store) CountJobs(ctx context.Context) (map[JobState]map[string]int, err
 	return out, nil
 }
 
-// PruneJobs removes jobs that ended before a time, and says how many.
+// PruneJobs removes jobs that ended before a time and says how many, and forgets what
+// was made of recordings that are gone.
 func (s *Store) PruneJobs(ctx context.Context, before time.Time) (int64, error) {
 	n, err := s.exec(ctx, "DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') AND ended < $1", micros(before))
 	if err != nil {
 		return 0, fmt.Errorf("remove old jobs: %w", err)
+	}
+	if _, err := s.exec(ctx, "DELETE FROM derived WHERE NOT EXISTS (SELECT 1 FROM recordings WHERE recordings.id = derived.recording)"); err != nil {
+		return n, fmt.Errorf("forget what was made of recordings that are gone: %w", err)
 	}
 	return n, nil
 }

@@ -193,6 +193,12 @@ func testWhatWasMadeOfARecordingIsNoted(t *testing.T, db database) {
 	if len(l) != 2 || l[0] != d || l[1].Recording != "r2" {
 		t.Errorf("made: %+v", l)
 	}
+	check(t, s.PutRecording(t.Context(), store.Recording{ID: "r1", State: store.RecordingComplete, Started: noon}))
+	_, err = s.PruneJobs(t.Context(), noon)
+	check(t, err)
+	if l, err = s.DerivedOf(t.Context(), "r1", "r2"); err != nil || len(l) != 1 || l[0].Recording != "r1" {
+		t.Errorf("of recordings that are there: %+v, %v", l, err)
+	}
 	check(t, s.DeleteDerived(t.Context(), "r1", ""))
 	if l, err = s.DerivedOf(t.Context(), "r1"); err != nil || len(l) != 0 {
 		t.Errorf("left: %+v, %v", l, err)

@@ -137,13 +137,16 @@ func (s *Store) libraryPage(ctx context.Context, db querier, f LibraryFilter, p 
 			q.w.add(q.ord+" "+map[string]string{"newest": "<", "oldest": ">"}[f.Sort]+" ?", n)
 		}
 	}
-	if q.searched && s.postgres && byOrd {
-		// What matches is to be found first, and sorted then: walking down the list and
-		// looking at each takes seconds when what matches is old.
-		order = strings.Replace(order, q.ord, q.ord+" + 0", 1)
-	}
 	n := len(q.w.args)
-	query := fmt.Sprintf("SELECT recordings.ord, %s FROM %s%s ORDER BY %s LIMIT $%d OFFSET $%d", recordingColumns, q.from, q.w.String(), order, n+1, n+2)
+	part := fmt.Sprintf("LIMIT $%d OFFSET $%d", n+1, n+2)
+	query := "SELECT recordings.ord, " + recordingColumns + " FROM " + q.from + q.w.String() + " ORDER BY " + order + " " + part
+	if q.searched && s.postgres && byOrd {
+		// What matches is to be found first and sorted then, by nothing but its number:
+		// walking down the list and looking at each takes seconds when what matches is old.
+		query = "SELECT recordings.ord, " + recordingColumns + " FROM (SELECT " + q.ord + " FROM " + q.count + q.w.String() +
+			" ORDER BY " + strings.Replace(order, q.ord, q.ord+" + 0", 1) + " " + part +
+			") found JOIN recordings ON recordings.ord = found.ord ORDER BY " + strings.Replace(order, q.ord, "found.ord", 1)
+	}
 	found, err := many(ctx, db, scanIndexed, query, append(q.w.args, limit+1, offset)...)
 	if err != nil {
 		return out, fmt.Errorf("list the library: %w", err)
@@ -181,6 +184,7 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 	if len(terms) > 0 { // else the table's own indexes are better
 		facet(facetClass, f.Class)
 		facet(facetStream, f.Stream)
+		facet(facetState, string(f.State))
 	}
 	switch {
 	case len(terms) == 0:
@@ -191,6 +195,9 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 		}
 		if f.Stream != "" {
 			q.w.add("stream = ?", f.Stream)
+		}
+		if f.State != "" {
+			q.w.add("state = ?", string(f.State))
 		}
 	default:
 		q.searched = true
@@ -205,18 +212,12 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 			q.w.add("recording_search MATCH ?", s.matching(terms, f.Deleted))
 		}
 		q.count = "recording_search"
-		if f.State != "" {
-			q.count = q.from
-		}
 	}
 	if f.From != nil {
 		q.w.add(q.ord+" >= ?", micros(*f.From))
 	}
 	if f.To != nil {
 		q.w.add(q.ord+" < ?", micros(*f.To))
-	}
-	if f.State != "" {
-		q.w.add("recordings.state = ?", string(f.State))
 	}
 	return q, true
 }
@@ -284,12 +285,8 @@ func (s *Store) BinRecording(ctx context.Context, id string, when *time.Time) (R
 func (s *Store) edit(ctx context.Context, what, id string, change func(*Recording)) (Recording, error) {
 	var out Recording
 	err := s.tx(ctx, func(tx *sql.Tx) error {
-		var x indexed
-		q := "SELECT ord, " + recordingColumns + " FROM recordings WHERE id = $1"
-		if s.postgres {
-			q += " FOR UPDATE"
-		}
-		if err := scanIndexed(tx.QueryRowContext(ctx, q, id), &x); err != nil {
+		x, err := s.lockRecording(ctx, tx, id)
+		if err != nil {
 			return err
 		}
 		change(&x.Recording)
@@ -316,6 +313,17 @@ func (s *Store) edit(ctx context.Context, what, id string, change func(*Recordin
 	return out, nil
 }
 
+// lockRecording reads a recording that nobody else changes until tx ends.
+func (s *Store) lockRecording(ctx context.Context, tx *sql.Tx, id string) (indexed, error) {
+	q := "SELECT ord, " + recordingColumns + " FROM recordings WHERE id = $1"
+	if s.postgres { // in SQLite only one writes at a time
+		q += " FOR UPDATE"
+	}
+	var x indexed
+	err := scanIndexed(tx.QueryRowContext(ctx, q, id), &x)
+	return x, err
+}
+
 // Chapter is a place in a recording that somebody may look for.
 type Chapter struct {
 	AtMS  int64  `json:"at_ms"`
@@ -330,11 +338,11 @@ func (s *Store) PutRecordingTexts(ctx context.Context, id, body string, chapters
 	text, err := rowsText(chapters)
 	if err == nil {
 		err = s.tx(ctx, func(tx *sql.Tx) error {
-			var x indexed
-			if err := scanIndexed(tx.QueryRowContext(ctx, "SELECT ord, "+recordingColumns+" FROM recordings WHERE id = $1", id), &x); err != nil {
+			x, err := s.lockRecording(ctx, tx, id)
+			if err != nil {
 				return err
 			}
-			_, err := tx.ExecContext(ctx, `INSERT INTO recording_texts (recording, body, chapters) VALUES ($1, $2, $3)
+			_, err = tx.ExecContext(ctx, `INSERT INTO recording_texts (recording, body, chapters) VALUES ($1, $2, $3)
 				ON CONFLICT (recording) DO UPDATE SET body = excluded.body, chapters = excluded.chapters`, id, body, text)
 			if err != nil {
 				return err

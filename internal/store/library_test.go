@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,7 +116,7 @@ func testChangesOfARecordingAreFound(t *testing.T, db database) {
 	check(t, err)
 	x.Title, x.Class, x.Hold, x.Retention, x.Expires, x.People, x.Units = title, class, true, "date", after(time.Hour), people, units
 	same(t, got, x)
-	x.Bytes = 7
+	x.Bytes, x.State = 7, store.RecordingInterrupted
 	older := x
 	older.Title, older.Hold, older.People = "旧名", false, nil // as the recorder remembers it
 	check(t, s.PutRecording(ctx, older))
@@ -127,6 +128,8 @@ func testChangesOfARecordingAreFound(t *testing.T, db database) {
 			t.Errorf("%s: %q", text, got)
 		}
 	}
+	same(t, ids(t, s, store.LibraryFilter{Text: "会商", State: store.RecordingComplete}), "")
+	same(t, ids(t, s, store.LibraryFilter{Text: "会商", State: store.RecordingInterrupted}), "r")
 	got, err = s.BinRecording(ctx, "r", after(2*time.Hour))
 	check(t, err)
 	_, err = s.BinRecording(ctx, "r", after(3*time.Hour))
@@ -262,4 +265,27 @@ func testSearchIndexIsMadeAnew(t *testing.T, db database) {
 	same(t, l.Total, 450)
 	same(t, ids(t, s, store.LibraryFilter{Text: "水库"}), "r449")
 	check(t, s.Close())
+}
+
+func TestManyChangeARecordingAtOnce(t *testing.T) { both(t, testManyChangeARecordingAtOnce) }
+
+func testManyChangeARecordingAtOnce(t *testing.T, db database) {
+	s, ctx := db.open(t), t.Context()
+	put(t, s, "r", 0, nil)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 5 {
+				title := fmt.Sprintf("防汛%d", i)
+				if _, err := s.ChangeRecording(ctx, "r", store.RecordingChange{Title: &title}); err != nil {
+					t.Error(err)
+				}
+				if err := s.PutRecordingTexts(ctx, "r", "水库", nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	same(t, ids(t, s, store.LibraryFilter{Text: "防汛 水库"}), "r")
 }

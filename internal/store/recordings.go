@@ -132,18 +132,34 @@ func (s *Store) PutRecording(ctx context.Context, x Recording) error {
 	if err != nil {
 		return fmt.Errorf("put recording %q: %w", x.ID, err)
 	}
-	// Most of the time it is there. Somebody else may add it between the two, or take
-	// the number: then once more.
+	const update = `UPDATE recordings SET stream = $1, state = $2, started = $3, ended = $4, duration = $5, bytes = $6, file = $7,
+		format = $8, reason = $9, detail = $10, gaps = $11, tracks = $12 WHERE id = $13`
+	args := []any{
+		x.Stream, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
+		x.Format, x.Reason, x.Detail, gaps, tracks, x.ID,
+	}
+	// Most of the time it is there and its words stay. Somebody else may add it
+	// between the two, or take the number: then once more.
 	for range ordTries {
 		var n int64
-		n, err = s.exec(ctx, `UPDATE recordings SET stream = $1, state = $2, started = $3, ended = $4, duration = $5, bytes = $6, file = $7,
-			format = $8, reason = $9, detail = $10, gaps = $11, tracks = $12 WHERE id = $13`,
-			x.Stream, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
-			x.Format, x.Reason, x.Detail, gaps, tracks, x.ID)
-		if err != nil || n > 0 {
+		if n, err = s.exec(ctx, update+" AND state = $2 AND stream = $1", args...); err != nil || n > 0 {
 			break
 		}
-		if err = s.addRecording(ctx, x, gaps, tracks); !errors.Is(err, ErrConflict) {
+		err = s.tx(ctx, func(tx *sql.Tx) error {
+			was, err := s.lockRecording(ctx, tx, x.ID)
+			if errors.Is(err, sql.ErrNoRows) {
+				return s.addRecording(ctx, tx, x, gaps, tracks)
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, update, args...); err != nil {
+				return err
+			}
+			was.State, was.Stream = x.State, x.Stream
+			return s.index(ctx, tx, was.ord, was.Recording)
+		})
+		if !errors.Is(err, ErrConflict) {
 			break
 		}
 	}
@@ -158,7 +174,7 @@ const ordTries = 20
 
 // addRecording adds a row and its words. Its number is the first from its beginning
 // on that is free.
-func (s *Store) addRecording(ctx context.Context, x Recording, gaps, tracks string) error {
+func (s *Store) addRecording(ctx context.Context, tx *sql.Tx, x Recording, gaps, tracks string) error {
 	people, err := rowsText(x.People)
 	if err != nil {
 		return err
@@ -167,27 +183,25 @@ func (s *Store) addRecording(ctx context.Context, x Recording, gaps, tracks stri
 	if err != nil {
 		return err
 	}
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		ord := micros(x.Started)
-		for {
-			var taken bool
-			if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM recordings WHERE ord = $1)", ord).Scan(&taken); err != nil {
-				return err
-			}
-			if !taken {
-				break
-			}
-			ord++
-		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO recordings (ord, "+recordingColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
-			ord, x.ID, x.Stream, x.Title, x.Class, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
-			x.Format, x.Reason, x.Detail, x.Schedule, x.Event, gaps, tracks, x.Retention, microsOrNull(x.Expires), x.Hold, microsOrNull(x.Deleted), people, units)
-		if err != nil {
+	ord := micros(x.Started)
+	for {
+		var taken bool
+		if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM recordings WHERE ord = $1)", ord).Scan(&taken); err != nil {
 			return err
 		}
-		return s.index(ctx, tx, ord, x)
-	})
+		if !taken {
+			break
+		}
+		ord++
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO recordings (ord, "+recordingColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
+		ord, x.ID, x.Stream, x.Title, x.Class, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
+		x.Format, x.Reason, x.Detail, x.Schedule, x.Event, gaps, tracks, x.Retention, microsOrNull(x.Expires), x.Hold, microsOrNull(x.Deleted), people, units)
+	if err != nil {
+		return err
+	}
+	return s.index(ctx, tx, ord, x)
 }
 
 // Recording returns a recording.

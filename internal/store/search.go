@@ -17,7 +17,7 @@ import (
 
 // searchVersion is that of the words; another one in the settings means that the
 // index is of another version of the program.
-const searchVersion = "1"
+const searchVersion = "2"
 
 const searchSetting = "search_version"
 
@@ -40,10 +40,7 @@ func (s *Store) prepareSearch(ctx context.Context) error {
 	if s.postgres {
 		create = []string{
 			"DROP TABLE IF EXISTS recording_search",
-			// The words are never read, only their index: away from the rows, which are
-			// visited for their number, they cost a search nothing.
-			"CREATE TABLE recording_search (ord BIGINT PRIMARY KEY, words TSVECTOR NOT NULL) WITH (toast_tuple_target = 128)",
-			"ALTER TABLE recording_search ALTER COLUMN words SET STORAGE EXTERNAL",
+			"CREATE TABLE recording_search (ord BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)",
 		}
 	}
 	for _, q := range create {
@@ -136,12 +133,13 @@ const (
 	facetBin    = "bin" // only of what is in the recycle bin
 	facetClass  = "class"
 	facetStream = "stream"
+	facetState  = "state"
 	facetPerson = "person"
 	facetUnit   = "unit"
 )
 
 func facetsOf(x Recording) []string {
-	out := []string{search.Facet(facetClass, x.Class), search.Facet(facetStream, x.Stream)}
+	out := []string{search.Facet(facetClass, x.Class), search.Facet(facetStream, x.Stream), search.Facet(facetState, string(x.State))}
 	if x.Deleted != nil {
 		out = append(out, search.Facet(facetBin, ""))
 	}
@@ -184,7 +182,8 @@ func (s *Store) matching(terms []search.Term, bin bool) string {
 }
 
 // searching runs f with what a search is to read from. PostgreSQL knows nothing of
-// how common a pair of characters is, and believes that a look at all rows is cheap.
+// how common a pair of characters is, and believes that a look at all rows is cheap;
+// compiling a plan, or starting workers for it, takes longer than the search.
 func (s *Store) searching(ctx context.Context, f func(querier) error) error {
 	if !s.postgres {
 		return f(s.read)
@@ -195,7 +194,7 @@ func (s *Store) searching(ctx context.Context, f func(querier) error) error {
 	}
 	// Nothing was written.
 	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"); err != nil {
+	if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0"); err != nil {
 		return classify(err)
 	}
 	return f(tx)

@@ -62,6 +62,13 @@ func testUserLivesFromCreationToDeletion(t *testing.T, db database) {
 	check(t, err)
 	same(t, got, u)
 
+	check(t, s.RehashUser(ctx, u.ID, "another", "no")) // changed meanwhile
+	check(t, s.RehashUser(ctx, u.ID, "h", "h2"))
+	u.PasswordHash = "h2"
+	got, err = s.User(ctx, u.ID)
+	check(t, err)
+	same(t, got, u)
+
 	hmm := user("hanmeimei")
 	check(t, s.CreateUser(ctx, hmm))
 	hmm.Name = "lilei"

@@ -156,9 +156,15 @@ func (c *pictureChild) frame(_ *mpegts.Stream, f *media.Frame, at mpegts.Times) 
 // it can be, one picture for each, with a key frame wherever the source has one: that
 // is how one is asked for.
 func pictureOnAir(width, height int, label stream.Label) []string {
-	gop := 60
-	if label == stream.LabelScreen { // a few pictures a second
-		gop = 20
+	// The times say nothing of a frame rate. An encoder that is told none takes 90,000 a
+	// second, gives each picture a 90,000th of the rate, and declares a level that no
+	// receiver has (H.264 table A-1). Browsers send 30 at most, of a screen mostly less.
+	level, fps, gop := "3.0", 30, 60
+	if blocks := ((width + 15) / 16) * ((height + 15) / 16); blocks > 1350 {
+		level = "3.1"
+	}
+	if label == stream.LabelScreen {
+		fps, gop = 15, 20
 	}
 	args := strings.Fields("-hide_banner -nostdin -loglevel warning -copyts" +
 		// Nothing is to be found out: one picture says all there is to know. Threads of the
@@ -166,8 +172,8 @@ func pictureOnAir(width, height int, label stream.Label) []string {
 		" -threads 1 -flags low_delay -fpsprobesize 0 -probesize 32 -f ivf -i pipe:0" +
 		" -map 0:v:0 -fps_mode passthrough -enc_time_base 1:90000")
 	args = append(args, "-vf", fmt.Sprintf("scale=%[1]d:%[2]d:force_original_aspect_ratio=decrease,pad=%[1]d:%[2]d:-1:-1,setsar=1,format=yuv420p", width, height))
-	args = append(args, strings.Fields(fmt.Sprintf("-c:v libx264 -preset superfast -tune zerolatency -profile:v baseline -bf 0 -g %d -sc_threshold 0"+
-		" -force_key_frames source -crf 23 -maxrate 2500k -bufsize 2500k -threads 2", gop))...)
+	args = append(args, strings.Fields(fmt.Sprintf("-c:v libx264 -preset superfast -tune zerolatency -profile:v baseline -level %s -x264-params fps=%d -bf 0 -g %d -sc_threshold 0"+
+		" -force_key_frames source -crf 23 -maxrate 2500k -bufsize 2500k -threads 2", level, fps, gop))...)
 	return append(args, strings.Fields("-f mpegts -mpegts_copyts 1 -muxdelay 0 -muxpreload 0 -flush_packets 1"+
 		" -omit_video_pes_length 0 -pat_period 0.5 pipe:1")...)
 }

@@ -3,8 +3,10 @@ package transcode
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,6 +75,10 @@ func TestAPictureOnAirNeedsOneKeyFrame(t *testing.T) {
 	t.Logf("half a second of pictures after %v", time.Since(began))
 	if n := asked.Load(); n == 0 || n > 2 {
 		t.Errorf("%d key frames were asked of the browser", n)
+	}
+	f := sub.Tracks()[0].Format()
+	if sps := f.Params[0]; sps[1] != 66 || sps[3] != 30 || f.Width != 320 || f.Height != 180 || f.Reordered || f.NoIDR {
+		t.Errorf("profile %d, level %d, %+v", sps[1], sps[3], f)
 	}
 	before := asked.Load()
 	syncs := sub.Tracks()[0].Stats().Syncs
@@ -191,6 +197,15 @@ func TestAPictureOnAirFollowsTheLayersOfItsParticipant(t *testing.T) {
 	}
 	if p := playtest.ProbeFile(t, path); p.Decoded("video") < 200 {
 		t.Errorf("%d pictures decoded", p.Decoded("video"))
+	}
+	// Bars, bright and dark, in every picture.
+	const across, down = 32, 18
+	raw := playtest.Run(t, nil, "ffmpeg", "-v", "error", "-i", path, "-fps_mode", "passthrough", "-vf", fmt.Sprintf("scale=%d:%d,format=gray", across, down), "-f", "rawvideo", "pipe:1")
+	for i := 0; (i+1)*across*down <= len(raw); i++ {
+		p := raw[i*across*down : (i+1)*across*down]
+		if slices.Max(p)-slices.Min(p) < 100 {
+			t.Fatalf("picture %d of %d is from %d to %d: nothing can be seen", i, len(raw)/across/down, slices.Min(p), slices.Max(p))
+		}
 	}
 	cursor.Close()
 	sub.Close()

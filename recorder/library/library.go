@@ -385,6 +385,9 @@ func row(rec store.Recording) retention.Row {
 func (l *Library) Apply(ctx context.Context) {
 	l.applying.Lock()
 	defer l.applying.Unlock()
+	if _, other := l.rec.Holder(); other {
+		return // another server's folder, and its rules
+	}
 	var rows []retention.Row
 	err := l.store.EachRecording(ctx, func(rec store.Recording) error {
 		rows = append(rows, row(rec))

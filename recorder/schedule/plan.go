@@ -29,6 +29,7 @@ const (
 	ReasonRecordedAlready Reason = "recorded_already"
 	ReasonTitleToday      Reason = "title_today"
 	ReasonDisabled        Reason = "disabled"
+	ReasonSkipped         Reason = "skipped" // by somebody, this time only
 	ReasonServerDown      Reason = "server_was_down"
 	ReasonSourceGone      Reason = "source_gone"
 	ReasonEventGone       Reason = "event_gone" // the guide has the event no more

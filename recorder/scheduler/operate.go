@@ -87,9 +87,10 @@ func (s *Scheduler) end(ctx context.Context, r *run, after schedule.Reason) {
 // results takes what operations brought.
 func (s *Scheduler) results(wall time.Time, mono time.Duration) {
 	s.mail.Lock()
-	list, ends := s.mail.list, s.mail.ends
-	s.mail.list, s.mail.ends = nil, nil
+	list, ends, skips := s.mail.list, s.mail.ends, s.mail.skips
+	s.mail.list, s.mail.ends, s.mail.skips = nil, nil, nil
 	s.mail.Unlock()
+	s.skipped(skips)
 	for _, r := range s.active {
 		if slices.Contains(ends, r.row.Schedule) && r.cause == "" {
 			r.cause = schedule.ReasonStopped

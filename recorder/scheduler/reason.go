@@ -14,6 +14,8 @@ func Explain(r schedule.Reason) (en, zh string) {
 		return "Left out: this title is recorded once a day.", "已跳过：该节目每天只录一次。"
 	case schedule.ReasonDisabled:
 		return "The schedule is switched off.", "该计划已停用。"
+	case schedule.ReasonSkipped:
+		return "Somebody left it out, this time only.", "已被人工跳过，仅此一次。"
 	case schedule.ReasonServerDown:
 		return "The server was not running at that time.", "当时服务器未运行。"
 	case schedule.ReasonSourceGone:

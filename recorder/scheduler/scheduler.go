@@ -102,8 +102,9 @@ type Scheduler struct {
 
 	mail struct { // from goroutines of operations to run
 		sync.Mutex
-		list []result
-		ends []string // schedules whose recordings are to end
+		list  []result
+		ends  []string // schedules whose recordings are to end
+		skips []skip
 	}
 
 	mu     sync.Mutex                   // guards what follows; run alone writes

@@ -174,7 +174,7 @@ func (s *Scheduler) planned(ctx context.Context, list []store.Schedule, rows []s
 		switch {
 		case o.State == schedule.Planned && begun && row.State == string(schedule.Conflict): // due, and waited for
 			o.State, o.Reason, o.LostTo = schedule.Conflict, schedule.Reason(row.Reason), row.LostTo
-		case o.State != schedule.Planned && o.State != schedule.Conflict && o.State != schedule.Skipped, begun && row.State == string(o.State):
+		case o.State != schedule.Planned && o.State != schedule.Conflict && o.State != schedule.Skipped, begun && o.State != schedule.Planned && row.State == string(o.State):
 			continue // among what became
 		}
 		items = append(items, Item{Occurrence: o, Recording: row.Recording, Recordings: row.Recordings, LostTo: byKey[o.LostTo]})

@@ -48,16 +48,23 @@ func breaks(a, b folder.Entry) bool {
 }
 
 // choose returns the entries that hold a range of the time line: from the last sync
-// point that is not behind from, up to the fragment in which to lies.
+// point that is not behind from, up to the fragment in which to lies. Where the index
+// knows no sync point, it begins with the fragment in which from lies.
 func choose(index []folder.Entry, from, to time.Duration) []folder.Entry {
-	first, last := -1, -1
+	first, last, plain := -1, -1, -1
 	for i, e := range index {
 		if e.Start() < to {
 			last = i
 		}
+		if e.Start() <= from || plain < 0 {
+			plain = i
+		}
 		if e.Sync && e.Start() < to && (e.Start() <= from || first < 0) {
 			first = i
 		}
+	}
+	if plain >= 0 {
+		first = near(index, first, plain)
 	}
 	if first < 0 || last < first || index[last].End() <= from {
 		return nil

@@ -176,9 +176,11 @@ func (s *source) end() time.Duration {
 }
 
 // syncAt returns the place in the index where decoding can begin for what is shown at
-// a time: the last sync point that is not behind it, or the first of all.
+// a time: the last sync point that is not behind it, or the first of all. The index of
+// a transport stream may know none, when it was made anew: then it is the fragment
+// itself, in which a decoder waits for one.
 func (s *source) syncAt(at time.Duration) int {
-	found := -1
+	found, plain := -1, 0
 	for i, e := range s.index {
 		if e.Start() > at && found >= 0 {
 			break
@@ -186,8 +188,23 @@ func (s *source) syncAt(at time.Duration) int {
 		if e.Sync {
 			found = i
 		}
+		if e.Start() <= at {
+			plain = i
+		}
 	}
-	return max(found, 0)
+	return near(s.index, found, plain)
+}
+
+// syncReach is how far a sync point may lie before what is wanted. Key frames of
+// television lie two seconds apart at most, of files ten.
+const syncReach = 12 * time.Second
+
+// near returns the place of a sync point, or plain where there is none near it.
+func near(index []folder.Entry, sync, plain int) int {
+	if sync < 0 || index[plain].Start()-index[sync].Start() > syncReach {
+		return plain
+	}
+	return sync
 }
 
 // pictureReach is how many fragments a picture is looked for in: one that begins
