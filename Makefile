@@ -81,6 +81,10 @@ bench-kiosks:    ## 300 kiosks on one of 49 channels (ARGS='-kiosks 100 -for 30s
 	@scripts/install.sh test
 	@$(GO) run ./bench/kiosks $(ARGS)
 
+bench-seek:      ## jumps in a recording of three hours over a line of 2 Mbit/s (ARGS='-rate 1000000')
+	@scripts/install.sh test
+	@$(GO) run ./bench/seek $(ARGS)
+
 bench-delay:     ## how far behind its source a picture is in a real browser
 	@scripts/install.sh test
 	@$(MAKE) --no-print-directory build

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// lowSegment is how long a segment of the low rendition is: what a player fetches
-	// to seek, half a second of a line of 2 Mbit/s.
-	lowSegment = 2 * time.Second
+	// lowSegment has each fragment of the low rendition be a segment: two seconds, less
+	// what its sound begins before its picture. It is what a player fetches to seek,
+	// half a second of a line of 2 Mbit/s.
+	lowSegment = 1500 * time.Millisecond
 	// lowBandwidth and lowCodecs are what recorder/work promises.
 	lowBandwidth = 500_000
 	lowCodecs    = "avc1.4d401e,mp4a.40.2"
