@@ -153,6 +153,17 @@ test('a new operator plans three weekly trainings within a minute of logging in'
   assert.ok(took < minute, `it took ${took / 1000} s`)
 })
 
+test('one time of a repetition is left out and taken in again', options, async () => {
+  const bar = page.locator(`${id('day-bar')}:has-text("${trainings[2]}")`)
+  await bar.click()
+  await page.click(id('schedule-skip'))
+  await page.waitForSelector(`${id('day-bar')}[data-state=skipped]`)
+  await bar.click()
+  await page.click(id('occurrence-again'))
+  await page.waitForSelector(`${id('day-bar')}[data-state=skipped]`, { state: 'detached' })
+  assert.equal(await bar.getAttribute('data-state'), 'planned')
+})
+
 test(
   'the meetings of the day stand above the channels, and one is recorded from there',
   options,
@@ -219,7 +230,7 @@ test('a drag moves a recording and stretches it, by five minutes', options, asyn
   await page.reload()
   await page.waitForSelector(id('day-bar'))
   await showTime(start)
-  const bar = page.locator(`${id('day-bar')}[data-schedule=${made.id}]`)
+  const bar = page.locator(`${id('day-bar')}[data-schedule="${made.id}"]`)
   await bar.waitFor()
   const drag = async (from, by) => {
     const box = await bar.boundingBox()

@@ -50,6 +50,9 @@ export const desk = {
   addSchedule: (body: Json): Promise<unknown> => api('POST', '/schedules', body),
   changeSchedule: (id: string, body: Json, stop = false): Promise<unknown> =>
     api('PATCH', `${one(id)}${stop ? '?stop=true' : ''}`, body),
+  /** Leaves one time out, or takes it in again; `start` is without padding. */
+  skip: (id: string, start: number, skip: boolean): Promise<unknown> =>
+    api('POST', `${one(id)}/skip`, { start: new Date(start).toISOString(), skip }),
   removeSchedule: (id: string, stop = false): Promise<unknown> =>
     api('DELETE', `${one(id)}${stop ? '?stop=true' : ''}`),
   /** What a schedule would come to until a moment, in the place of the one with the id where one is given. */
