@@ -20,8 +20,6 @@ import (
 )
 
 const (
-	// thumbWidth is that of a thumbnail; its height follows from the picture's shape.
-	thumbWidth = 320
 	// A sprite has at most spriteMost pictures of this size, spriteColumns in a row.
 	spriteWidth, spriteHeight = 160, 90
 	spriteColumns             = 10
