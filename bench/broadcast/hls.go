@@ -121,6 +121,9 @@ func (c *hlsClients) playlist(ctx context.Context, s *server, path string) playl
 	if err != nil {
 		return p
 	}
+	// Of the variants only the first: the programme as it is. The low rates behind it are
+	// transcodes, of which a node does some and not two for each of 49 channels.
+	variants := 0
 	resolve := func(ref string) {
 		if u, err := base.Parse(ref); err == nil {
 			p.uris = append(p.uris, u.String())
@@ -141,7 +144,9 @@ func (c *hlsClients) playlist(ctx context.Context, s *server, path string) playl
 				ref, _, _ = strings.Cut(ref, `"`)
 				resolve(ref)
 			}
-		case l != "" && !strings.HasPrefix(l, "#"):
+		case strings.HasPrefix(l, "#EXT-X-STREAM-INF:"):
+			variants++
+		case l != "" && !strings.HasPrefix(l, "#") && variants <= 1:
 			resolve(l)
 		}
 	}
