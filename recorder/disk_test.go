@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -200,7 +201,9 @@ func TestDiskThatStallsForTenSecondsLosesNothingAndDisturbsNoOther(t *testing.T)
 
 func TestFullDiskIsWaitedForAndNoOtherRecordingIsDisturbed(t *testing.T) {
 	t.Parallel()
-	full := small(t, "900k")
+	// What the ballast leaves is less than the clip, what it gives back is more.
+	const room, ballasted = 8 << 20, 8<<20 - 600<<10
+	full := small(t, strconv.Itoa(room))
 	r := newRig(t, t.TempDir())
 	clip := playtest.Make(t, 24, "640x360", playtest.BFrames)
 	other, err := New(Config{Dir: full, Clock: r.clock}, r.hub, r.store, r.rec.log)
@@ -215,7 +218,7 @@ func TestFullDiskIsWaitedForAndNoOtherRecordingIsDisturbed(t *testing.T) {
 	})
 	other.storage.each = 256 << 10
 	ballast := filepath.Join(full, "2020")
-	if err := os.WriteFile(ballast, make([]byte, 300<<10), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, ballasted), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	bad, err := other.Start(t.Context(), Request{Stream: "channels/a", Title: "on the small disk"})
@@ -249,6 +252,9 @@ func TestFullDiskIsWaitedForAndNoOtherRecordingIsDisturbed(t *testing.T) {
 	bad = r.entry(bad.ID, "its end", func(e store.Recording) bool { return !e.State.Active() })
 	if bad.Bytes == 0 {
 		t.Fatal("nothing was on disk before it was full: the test proves too little")
+	}
+	if bad.Bytes < 600<<10 || bad.Duration < 23*time.Second {
+		t.Errorf("%d bytes, %v: the recording did not go on to the end of the clip", bad.Bytes, bad.Duration)
 	}
 	if got := playtest.ProbeFile(t, filepath.Join(full, bad.File)).Decoded("video"); got == 0 {
 		t.Error("nothing plays of what was on disk")
