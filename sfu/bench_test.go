@@ -32,7 +32,11 @@ func loneViewer(tb testing.TB, codec media.Codec) (*viewer, *stream.Track) {
 		tb.Fatal(err)
 	}
 	track := pub.AddTrack(stream.TrackInfo{Label: stream.LabelVideo, Form: stream.Packets, Format: media.Format{Codec: codec, ClockRate: 90000}})
-	v := joinViewer(tb, e, newWorker(e, net.NewBatch()))
+	w, err := newWorker(e, net.NewBatch())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	v := joinViewer(tb, e, w)
 	tb.Cleanup(func() {
 		for len(v.w.viewers) > 0 {
 			v.w.remove(v.w.viewers[0])

@@ -157,7 +157,10 @@ func New(cfg Config, hub *stream.Hub, clock media.Clock, log *slog.Logger) (*Eng
 		done: make(chan struct{}), sessions: make(map[string]session), rooms: make(map[string]*Room),
 	}
 	for range runtime.GOMAXPROCS(0) {
-		w := newWorker(e, t.NewBatch())
+		w, err := newWorker(e, t.NewBatch())
+		if err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
 		e.workers = append(e.workers, w)
 		e.ends.Go(w.run)
 	}

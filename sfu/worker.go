@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,20 +43,22 @@ type worker struct {
 	telling  []*viewer
 	spare    []*viewer
 	turn     int
-	gather   *time.Timer // runs out when a tap has waited long enough for a picture
-	due      int64       // when that is; 0: it does not run
+	gather   *alarm // rings when a tap has waited long enough for a picture
+	due      int64  // when that is; 0: it does not
 	scratch  [maxPacket]byte
 	repair   [maxPacket]byte
 	sent     struct{ packets, bytes uint64 } // since the last flush
 }
 
-func newWorker(e *Engine, out *transport.Batch) *worker {
-	w := &worker{
-		eng: e, reader: stream.NewReader(&e.drops), out: out, gather: time.NewTimer(time.Hour),
-		wake: make(chan struct{}, 1), taps: make(map[*stream.Track]*tap),
+func newWorker(e *Engine, out *transport.Batch) (*worker, error) {
+	gather, err := newAlarm()
+	if err != nil {
+		return nil, fmt.Errorf("make a worker of the SFU: %w", err)
 	}
-	w.gather.Stop()
-	return w
+	return &worker{
+		eng: e, reader: stream.NewReader(&e.drops), out: out, gather: gather,
+		wake: make(chan struct{}, 1), taps: make(map[*stream.Track]*tap),
+	}, nil
 }
 
 // post hands a viewer to run. Any goroutine may call it; once until run looks.
@@ -73,13 +76,14 @@ func (w *worker) post(v *viewer) {
 func (w *worker) run() {
 	tick := time.NewTicker(workerTick)
 	defer tick.Stop()
-	defer w.gather.Stop()
+	w.gather.start()
+	defer w.gather.close()
 	for {
 		w.step(w.eng.clock.Now())
 		select {
 		case <-w.reader.Wake():
 		case <-w.wake:
-		case <-w.gather.C:
+		case <-w.gather.rung:
 			w.due = 0
 		case <-tick.C:
 			w.attend(w.eng.clock.Now())
@@ -122,9 +126,9 @@ func (w *worker) schedule(now int64) {
 	switch {
 	case due == w.due:
 	case due == 0:
-		w.gather.Stop()
+		w.gather.stop()
 	default:
-		w.gather.Reset(time.Duration(due - now))
+		w.gather.set(time.Duration(due - now))
 	}
 	w.due = due
 }
