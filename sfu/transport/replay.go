@@ -53,3 +53,56 @@ func (in *Inbound) index(seq uint16) int64 {
 	}
 	return i
 }
+
+// maxReporters is how many senders of RTCP one connection may have: a page that
+// publishes has one for each track and layer, one that watches one or two.
+const maxReporters = 64
+
+// windows are those of the RTCP of one connection, by SSRC: each sender counts its
+// own packets (RFC 3711 sections 3.2.3 and 3.4.1), so two reports with one index are no
+// replay when two tracks sent them. The zero value is ready.
+type windows struct {
+	of   map[uint32]*reporter
+	turn uint64
+}
+
+type reporter struct {
+	window
+	used uint64 // turn of its newest packet
+}
+
+// fresh reports whether an index of a sender was not seen yet.
+func (w *windows) fresh(ssrc uint32, i int64) bool {
+	r := w.of[ssrc]
+	return r == nil || r.fresh(i)
+}
+
+// mark notes an index that is authentic. Who makes up more senders than any page
+// has is forgotten in the order of silence.
+func (w *windows) mark(ssrc uint32, i int64) {
+	r := w.of[ssrc]
+	if r == nil {
+		if w.of == nil {
+			w.of = make(map[uint32]*reporter)
+		}
+		if len(w.of) >= maxReporters {
+			w.forget()
+		}
+		r = new(reporter)
+		w.of[ssrc] = r
+	}
+	w.turn++
+	r.used = w.turn
+	r.mark(i)
+}
+
+// forget lets go of the sender that was silent longest.
+func (w *windows) forget() {
+	oldest, at := uint32(0), w.turn+1
+	for ssrc, r := range w.of {
+		if r.used < at {
+			oldest, at = ssrc, r.used
+		}
+	}
+	delete(w.of, oldest)
+}

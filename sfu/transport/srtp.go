@@ -62,7 +62,7 @@ type gcm struct {
 	index atomic.Uint32 // of the newest RTCP packet sent
 
 	mu     sync.Mutex // guards replay
-	replay window
+	replay windows
 }
 
 const gcmTag = 16
@@ -196,10 +196,10 @@ func (g *gcm) openRTCP(b []byte) ([]byte, error) {
 	if word&rtcpEncrypted == 0 {
 		return nil, ErrForged // no browser sends RTCP that anybody may read
 	}
-	index := word &^ rtcpEncrypted
+	index, ssrc := word&^rtcpEncrypted, binary.BigEndian.Uint32(b[4:])
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.replay.fresh(int64(index)) {
+	if !g.replay.fresh(ssrc, int64(index)) {
 		return nil, ErrReplay
 	}
 	var n nonce
@@ -210,7 +210,7 @@ func (g *gcm) openRTCP(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, ErrForged
 	}
-	g.replay.mark(int64(index))
+	g.replay.mark(ssrc, int64(index))
 	return out, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 )
@@ -196,6 +197,66 @@ func TestReplayedAndForgedPacketsAreRefused(t *testing.T) {
 
 // FuzzOpen feeds bytes to everything that reads them before they are known to be
 // authentic.
+// The sender reports of a page's sound and picture have the same indices.
+func TestReportsOfTwoTracksAreNoReplaysOfOneAnother(t *testing.T) {
+	for _, profile := range []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80} {
+		k := randomKeys(t, profile)
+		crypt, err := newProtection(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := srtp.CreateContext(k.RemoteKey, k.RemoteSalt, srtp.ProtectionProfile(profile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seal := func(ssrc uint32) []byte {
+			b, err := (&rtcp.SenderReport{SSRC: ssrc, NTPTime: 1, RTPTime: 2}).Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sealed, err := theirs.EncryptRTCP(nil, b, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sealed
+		}
+		// The sound has reported for long when the picture begins.
+		for range 2 * replayWindow {
+			if _, err := crypt.openRTCP(seal(1)); err != nil {
+				t.Fatalf("%v: a report of the sound: %v", profile, err)
+			}
+		}
+		for range 10 {
+			for _, ssrc := range []uint32{1, 2, 3} {
+				b := seal(ssrc)
+				if _, err := crypt.openRTCP(b); err != nil {
+					t.Fatalf("%v: a report of %d: %v", profile, ssrc, err)
+				}
+				if _, err := crypt.openRTCP(b); err == nil {
+					t.Fatalf("%v: a report of %d was taken twice", profile, ssrc)
+				}
+			}
+		}
+	}
+}
+
+func TestSendersOfRTCPAreBounded(t *testing.T) {
+	var w windows
+	for ssrc := range uint32(10 * maxReporters) {
+		w.mark(7, int64(ssrc)) // goes on reporting
+		w.mark(1000+ssrc, 1)
+		if w.fresh(1000+ssrc, 1) || w.fresh(7, int64(ssrc)) {
+			t.Fatal("what was just seen is taken for new")
+		}
+	}
+	if len(w.of) != maxReporters {
+		t.Errorf("%d senders are remembered", len(w.of))
+	}
+	if w.fresh(7, 0) {
+		t.Error("a sender that goes on was forgotten")
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte{0x90, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0xbe, 0xde, 0, 1, 1, 2, 3, 4}, 20)
 	f.Add(append([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}, make([]byte, 12)...), 0)
