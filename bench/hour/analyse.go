@@ -25,6 +25,25 @@ type result struct {
 	peak    float64         // dB of full scale
 	click   float64         // dB: the most above 9 kHz, where nobody sends anything, outside of claps
 	clickAt time.Duration
+	high    []float64     // dB above 9 kHz of each window, in claps -200
+	begins  time.Duration // of the first window
+}
+
+// window is what is looked at at once: 5 ms.
+const (
+	window     = 240
+	windowTime = 5 * time.Millisecond
+)
+
+// loudestHigh returns the most above 9 kHz between two moments, and when it was.
+func (r *result) loudestHigh(from, to time.Duration) (db float64, at time.Duration) {
+	db = -200
+	for i := max(0, int((from-r.begins)/windowTime)); i < len(r.high) && r.begins+time.Duration(i)*windowTime < to; i++ {
+		if r.high[i] > db {
+			db, at = r.high[i], r.begins+time.Duration(i)*windowTime
+		}
+	}
+	return db, at
 }
 
 // analyse decodes the recording and finds its flashes and claps.
@@ -105,13 +124,12 @@ func (r *result) sounds(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	const window = 240 // 5 ms
 	high := newHighPass()
-	r.peak, r.click = -200, -200
+	r.peak, r.click, r.begins = -200, -200, seconds(start)
 	last := -time.Second
 	pcm := make([]float64, window)
 	for i := 0; (i+1)*window*2 <= len(raw); i++ {
-		at := seconds(start) + time.Duration(i)*5*time.Millisecond
+		at := r.begins + time.Duration(i)*windowTime
 		above := 0.0
 		for k := range pcm {
 			pcm[k] = float64(int16(binary.LittleEndian.Uint16(raw[2*(i*window+k):]))) / 32768
@@ -124,8 +142,12 @@ func (r *result) sounds(ctx context.Context, file string) error {
 			}
 			last = at
 		}
-		if at-last > 300*time.Millisecond && decibel(above) > r.click {
-			r.click, r.clickAt = decibel(above), at
+		r.high = append(r.high, -200)
+		if at-last > 300*time.Millisecond {
+			r.high[i] = decibel(above)
+			if r.high[i] > r.click {
+				r.click, r.clickAt = r.high[i], at
+			}
 		}
 	}
 	return nil

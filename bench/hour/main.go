@@ -1,6 +1,6 @@
 // Command hour holds a meeting of four sites for an hour and measures its
 // recording: how far the picture and the sound on air drift apart, and whether a
-// change of speaker clicks. docs/bench/programme.md has the results.
+// change of speaker clicks, and whether its chapters are the speakers' turns. docs/bench/programme.md has the results.
 //
 // Each site is a browser's stand-in: WHIP with H.264 and Opus that ffmpeg encoded,
 // RTP with levels and sender reports, on a clock of its own that runs fast or slow.
@@ -76,7 +76,8 @@ func run(ctx context.Context, length time.Duration, vp8 int, commit, out, keep s
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	file := filepath.Join(dir, "programme.mp4")
-	if err := hold(ctx, n, clips, length, file); err != nil {
+	m, err := hold(ctx, n, clips, length, file)
+	if err != nil {
 		return err
 	}
 	if keep != "" {
@@ -89,7 +90,7 @@ func run(ctx context.Context, length time.Duration, vp8 int, commit, out, keep s
 	if err != nil {
 		return err
 	}
-	table := r.report(commit, length)
+	table := r.report(commit, length) + m.judge(r).report(m)
 	fmt.Print(table)
 	if out == "" {
 		return nil
@@ -130,40 +131,45 @@ func startNode(ctx context.Context, dir string) (*node, func() error, error) {
 }
 
 // hold holds the meeting and fetches its recording.
-func hold(ctx context.Context, n *node, clips [sites]clip, length time.Duration, file string) error {
+func hold(ctx context.Context, n *node, clips [sites]clip, length time.Duration, file string) (m meeting, err error) {
 	if err := n.post(ctx, "/api/v1/meetings", map[string]string{"id": meetingID, "title": "bench"}, nil); err != nil {
-		return err
+		return m, err
 	}
 	g, running := errgroup.WithContext(ctx)
 	running, end := context.WithCancel(running)
 	defer end()
-	begin := time.Now().Add(2 * time.Second)
+	m.began = time.Now().Add(2 * time.Second)
 	for i := range sites {
 		s, err := n.sit(ctx, i, clips[i])
 		if err != nil {
-			return fmt.Errorf("site %d: %w", i, err)
+			return m, fmt.Errorf("site %d: %w", i, err)
 		}
-		g.Go(func() error { return s.play(running, begin, drifts[i]) })
+		m.seats[i] = s.seat
+		g.Go(func() error { return s.play(running, m.began, drifts[i]) })
 	}
 	if err := pause(ctx, 3*time.Second); err != nil {
-		return err
+		return m, err
 	}
-	var rec struct{ ID string }
+	var rec recording
 	if err := n.post(ctx, "/api/v1/recordings", map[string]string{"stream": "meetings/" + meetingID + "/programme", "title": "bench"}, &rec); err != nil {
-		return err
+		return m, err
 	}
+	m.started = rec.Started
 	log.Printf("recording for %v", length)
 	if err := pause(running, length); err != nil {
-		return errors.Join(err, g.Wait())
+		return m, errors.Join(err, g.Wait())
 	}
 	if err := n.post(ctx, "/api/v1/recordings/"+rec.ID+"/stop", struct{}{}, nil); err != nil {
-		return err
+		return m, err
 	}
 	end()
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-		return err
+		return m, err
 	}
-	return n.download(ctx, "/api/v1/recordings/"+rec.ID+"/file", file)
+	if m.chapters, err = n.chapters(ctx, rec.ID); err != nil {
+		return m, err
+	}
+	return m, n.download(ctx, "/api/v1/recordings/"+rec.ID+"/file", file)
 }
 
 // pause waits; it is an error when ctx ends first.

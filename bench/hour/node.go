@@ -115,12 +115,13 @@ func (n *node) sit(ctx context.Context, number int, c clip) (*site, error) {
 			return nil, fmt.Errorf("wait for the welcome: %w", err)
 		}
 	}
-	s := &site{number: number, clip: c, conn: conn}
+	s := &site{number: number, seat: m.You, clip: c, conn: conn}
 	return s, s.publish(ctx, n, m.Media.WHIP, m.Media.Token)
 }
 
 type message struct {
 	Type  string `json:"type"`
+	You   string `json:"you"`
 	T     int64  `json:"t"`
 	Media struct {
 		WHIP  string `json:"whip"`

@@ -128,6 +128,7 @@ func (c *clip) toVP8(ctx context.Context, picture string, seconds float64) error
 // site is one participant. play owns it.
 type site struct {
 	number       int
+	seat         string // its participant
 	clip         clip
 	conn         *websocket.Conn
 	pc           *webrtc.PeerConnection
