@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"slices"
 	"testing"
 
 	"tongxiang/internal/media"
@@ -73,7 +74,7 @@ func TestAPacketThatComesLateTakesTheOthersAlong(t *testing.T) {
 	track.WritePacket(packets[0])
 	v.w.step(at)
 	track.WritePacket(packets[1])
-	v.w.step(at + gatherFor - gatherRest)
+	v.w.step(at + gatherFor - gatherFor/3)
 	if n := sentBy(v); n != 2 {
 		t.Errorf("%d of 2 packets went out", n)
 	}
@@ -81,6 +82,74 @@ func TestAPacketThatComesLateTakesTheOthersAlong(t *testing.T) {
 	v.w.step(at + gatherFor)
 	if n := sentBy(v); n != 2 {
 		t.Errorf("%d packets went out: the next one has no time of its own", n)
+	}
+}
+
+func TestTwoHalvesOfTheViewersAreSentToInTurn(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	other := joinViewer(t, v.eng, v.w)
+	const apart = 2500 * ms / 1000
+	seen := func(at int64) [2]uint32 {
+		v.w.step(at)
+		return [2]uint32{sentBy(v), sentBy(other)}
+	}
+	at := int64(1e9)
+	for _, p := range picture(0, 2, true) { // whole at once
+		p.Arrival = at
+		track.WritePacket(p)
+	}
+	if got := seen(at); got != [2]uint32{2, 2} {
+		t.Fatalf("%v packets of a whole picture went out", got)
+	}
+	at += 10 * apart
+	packets := picture(2, 6, false)
+	var got [][2]uint32
+	for i, p := range packets {
+		p.Arrival = at
+		track.WritePacket(p)
+		got = append(got, seen(at))
+		if i == 0 {
+			got = append(got, seen(at+gatherFor/2))
+		}
+		at += apart
+	}
+	want := [][2]uint32{{2, 2}, {2, 3}, {4, 3}, {4, 5}, {6, 5}, {6, 7}, {8, 8}}
+	if !slices.Equal(got, want) {
+		t.Errorf("went out %v, want %v", got, want)
+	}
+	if v.w.due != 0 || len(v.w.order[0].fresh) != 0 {
+		t.Errorf("something still waits: due %d, %d packets", v.w.due, len(v.w.order[0].fresh))
+	}
+	if drops := v.eng.drops.Snapshot(); len(drops) > 0 {
+		t.Errorf("dropped %v", drops)
+	}
+}
+
+func TestWhatWaitsForTheOthersGoesOnWhenAHalfLeaves(t *testing.T) {
+	v, track := loneViewer(t, media.H264)
+	other := joinViewer(t, v.eng, v.w)
+	packets := picture(0, 4, true)
+	for _, p := range packets[:2] {
+		track.WritePacket(p)
+	}
+	at := int64(1e9)
+	v.w.step(at)
+	v.w.step(at + gatherFor/2)
+	v.w.remove(other)
+	for _, p := range packets[2:] {
+		track.WritePacket(p)
+	}
+	v.w.step(at + gatherFor/2 + 1)
+	if n := sentBy(v); n != 4 {
+		t.Errorf("%d of 4 packets went out", n)
+	}
+	late := joinViewer(t, v.eng, v.w)
+	for _, p := range picture(4, 3, true) {
+		track.WritePacket(p)
+	}
+	v.w.step(at + 2*gatherFor)
+	if a, b := sentBy(v), sentBy(late); a != 7 || b < 3 {
+		t.Errorf("%d and %d packets went out", a, b)
 	}
 }
 

@@ -212,13 +212,13 @@ func (s *slot) catchUp(f *feed, limit, now int64) bool {
 	}
 	defer c.Close()
 	p := c.Next()
-	if p == nil || c.Position() > f.tap.position() || (limit > 0 && now-p.Arrival > limit) {
+	if p == nil || c.Position() > f.position() || (limit > 0 && now-p.Arrival > limit) {
 		return false // not there, or about to be handed out anyway, or stale
 	}
 	s.drop(&s.cur)
 	s.cur = f
 	f.waits = false
-	for ; p != nil && c.Position() <= f.tap.position(); p = c.Next() {
+	for ; p != nil && c.Position() <= f.position(); p = c.Next() {
 		s.forward(p, now)
 	}
 	return true

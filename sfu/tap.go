@@ -12,24 +12,32 @@ import (
 // cost one message to the kernel for each viewer instead of one each. A sender that
 // spreads a picture over more time is followed in steps of this length.
 //
-// A packet that comes in gatherRest, the end of that time, is waited for as the last:
-// the next one would hardly come in what is left.
-const (
-	gatherFor  = 2700 * ms / 1000
-	gatherRest = gatherFor / 4
-)
+// Half of the viewers wait only half as long for the second packet of a picture, so
+// that they and the others are sent to in turn: a step of a slow picture serves half
+// of them, and the last one is served in half the time.
+//
+// A packet that comes in the last third of the time is waited for as the last: the
+// next one would hardly come in what is left.
+const gatherFor = 2700 * ms / 1000
 
 // tap is one track as all viewers of a worker follow it.
 type tap struct {
 	w       *worker
 	track   *stream.Track
 	cursor  *stream.Cursor[media.Packet]
-	feeds   []*feed
+	halves  [2]half
 	picture bool            // its packets are gathered
-	fresh   []*media.Packet // read, and not yet handed out
-	due     int64           // when fresh is handed out at the latest; 0: nothing waits
+	fresh   []*media.Packet // read, and not yet handed out to both halves
 	held    *media.Packet   // read already; packets before it were lost
 	history []*media.Packet // of a derived track, which has no Lookup
+}
+
+// half is one half of a tap's feeds: those that are sent to together.
+type half struct {
+	feeds []*feed
+	given int   // how many of the tap's fresh packets they have
+	wait  int64 // how long the others wait, from the first of them
+	due   int64 // when that is over; 0: nothing waits
 }
 
 // historySize is how many packets of a derived track are kept for retransmission:
@@ -65,10 +73,11 @@ func (w *worker) open(track *stream.Track) (*tap, error) {
 func (t *tap) pass(now int64) {
 	for {
 		if t.held != nil {
-			for _, f := range t.feeds {
+			for f := range t.feeds {
 				f.gap, f.waits = true, true
 			}
-			t.fresh, t.held = append(t.fresh, t.held), nil
+			t.read(t.held)
+			t.held = nil
 		}
 		before := len(t.fresh)
 		for len(t.fresh) < passPackets {
@@ -80,15 +89,19 @@ func (t *tap) pass(now int64) {
 				t.held = p
 				break
 			}
-			t.fresh = append(t.fresh, p)
-		}
-		if t.held == nil && t.gathers(now, len(t.fresh) > before) {
-			return
+			t.read(p)
 		}
 		full := len(t.fresh) == passPackets
-		t.give(t.fresh, now)
-		clear(t.fresh)
-		t.fresh, t.due = t.fresh[:0], 0
+		at := 0 // whose packets have waited longest
+		if t.halves[1].given < t.halves[0].given {
+			at = 1
+		}
+		for _, h := range []*half{&t.halves[at], &t.halves[1-at]} {
+			if full || t.held != nil || !t.gathers(h, now, len(t.fresh) > before) {
+				t.give(h, now)
+			}
+		}
+		t.forget()
 		if t.held == nil {
 			// What is left of a full pass comes after the other tracks' turn.
 			if full {
@@ -99,47 +112,95 @@ func (t *tap) pass(now int64) {
 	}
 }
 
-// gathers reports whether what was read is to wait for the rest of its picture; news
-// says that something of it has just come.
-func (t *tap) gathers(now int64, news bool) bool {
-	n := len(t.fresh)
-	if !t.picture || n == 0 || n == passPackets || slices.ContainsFunc(t.fresh, isLast) {
+func (t *tap) read(p *media.Packet) {
+	t.fresh = append(t.fresh, p)
+	if t.history != nil {
+		t.history[uint64(p.Sequence)%historySize] = p
+	}
+}
+
+// gathers reports whether what a half has not is to wait for the rest of its picture;
+// news says that something of it has just come.
+func (t *tap) gathers(h *half, now int64, news bool) bool {
+	waiting := t.fresh[h.given:]
+	if !t.picture || len(h.feeds) == 0 || len(waiting) == 0 || slices.ContainsFunc(waiting, isLast) {
 		return false
 	}
-	if t.due == 0 {
-		t.due = now + gatherFor
+	if h.due == 0 {
+		h.wait = gatherFor
+		if h == &t.halves[1] && waiting[0].Start {
+			h.wait = gatherFor / 2
+		}
+		h.due = now + h.wait
 	}
 	if news {
-		return now < t.due-gatherRest
+		return now < h.due-h.wait/3
 	}
-	return now < t.due
+	return now < h.due
 }
 
 // isLast reports whether a packet ends its picture.
 func isLast(p *media.Packet) bool { return p.Marker }
 
-// position is how many items of the track lie before the next one to be handed out.
-func (t *tap) position() uint64 { return t.cursor.Position() - uint64(len(t.fresh)) }
-
-func (t *tap) give(packets []*media.Packet, now int64) {
+// give hands out to a half what it has not.
+func (t *tap) give(h *half, now int64) {
+	packets := t.fresh[h.given:]
+	h.given, h.due = len(t.fresh), 0
 	if len(packets) == 0 {
 		return
 	}
-	if t.history != nil {
-		for _, p := range packets {
-			t.history[uint64(p.Sequence)%historySize] = p
-		}
-	}
-	for _, f := range t.feeds {
+	for _, f := range h.feeds {
 		f.slot.take(f, packets, now)
 	}
+}
+
+// forget lets go of what both halves have.
+func (t *tap) forget() {
+	n := min(t.halves[0].given, t.halves[1].given)
+	if n == 0 {
+		return
+	}
+	left := copy(t.fresh, t.fresh[n:])
+	clear(t.fresh[left:])
+	t.fresh = t.fresh[:left]
+	t.halves[0].given -= n
+	t.halves[1].given -= n
+}
+
+// due is when something that waits is handed out at the latest; 0: nothing waits.
+func (t *tap) due() int64 {
+	a, b := t.halves[0].due, t.halves[1].due
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// feeds are those of both halves.
+func (t *tap) feeds(yield func(*feed) bool) {
+	for i := range t.halves {
+		for _, f := range t.halves[i].feeds {
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// first returns any of the feeds; nil when there is none.
+func (t *tap) first() *feed {
+	for f := range t.feeds {
+		return f
+	}
+	return nil
 }
 
 // feed is a track being followed for a slot.
 type feed struct {
 	slot   *slot
 	tap    *tap
-	at     int // in tap.feeds
+	half   *half
+	at     int // in half.feeds
 	source stream.Name
 	waits  bool  // for a sync point
 	gap    bool  // packets were lost before the next one
@@ -147,17 +208,26 @@ type feed struct {
 	asked  int64 // when a key frame was last asked for
 }
 
-// join begins to follow.
+// join begins to follow, with the smaller half.
 func (f *feed) join(t *tap) {
-	f.tap, f.at = t, len(t.feeds)
-	t.feeds = append(t.feeds, f)
+	h := &t.halves[0]
+	if len(t.halves[1].feeds) < len(h.feeds) {
+		h = &t.halves[1]
+	}
+	f.tap, f.half, f.at = t, h, len(h.feeds)
+	h.feeds = append(h.feeds, f)
+}
+
+// position is how many items of the track lie before the next one that the feed gets.
+func (f *feed) position() uint64 {
+	return f.tap.cursor.Position() - uint64(len(f.tap.fresh)-f.half.given)
 }
 
 // leave ends following. The tap is closed by sweep.
 func (f *feed) leave() {
-	t := f.tap
-	last := t.feeds[len(t.feeds)-1]
-	t.feeds[f.at], last.at = last, f.at
-	t.feeds[len(t.feeds)-1] = nil
-	t.feeds = t.feeds[:len(t.feeds)-1]
+	h := f.half
+	last := h.feeds[len(h.feeds)-1]
+	h.feeds[f.at], last.at = last, f.at
+	h.feeds[len(h.feeds)-1] = nil
+	h.feeds = h.feeds[:len(h.feeds)-1]
 }

@@ -119,8 +119,8 @@ func (w *worker) step(now int64) {
 func (w *worker) schedule(now int64) {
 	due := int64(0)
 	for _, t := range w.order {
-		if t.due != 0 && (due == 0 || t.due < due) {
-			due = t.due
+		if at := t.due(); at != 0 && (due == 0 || at < due) {
+			due = at
 		}
 	}
 	switch {
@@ -199,13 +199,13 @@ func (w *worker) sweep(now int64) {
 		select {
 		case <-t.track.Done():
 			if t.held == nil && len(t.fresh) == 0 && t.cursor.Behind() == 0 {
-				for len(t.feeds) > 0 {
-					t.feeds[0].slot.ended(t.feeds[0], now)
+				for f := t.first(); f != nil; f = t.first() {
+					f.slot.ended(f, now)
 				}
 			}
 		default:
 		}
-		if len(t.feeds) == 0 {
+		if t.first() == nil {
 			t.cursor.Close()
 			delete(w.taps, t.track)
 			w.order = slices.DeleteFunc(w.order, func(o *tap) bool { return o == t })
