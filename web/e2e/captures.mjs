@@ -58,6 +58,7 @@ try {
           token,
           g.channel.tracks.some((t) => t.width),
         )
+      if (g.seen && !g.seen.frames && !g.seen.sound) g.decodable = await decodable(g.file)
       rows.push(row(g))
       process.stderr.write(`${rows.length}/${files.length} ${relative(folder, g.file)}\n`)
       await server.api('DELETE', `/channels/${g.id}`)
@@ -120,6 +121,18 @@ async function watch(id, token, pictures) {
   }
 }
 
+/** How many pictures and pieces of sound ffmpeg finds whole in a file: what a player could show at most. */
+async function decodable(file) {
+  const args = '-v quiet -count_frames -show_entries stream=index,codec_type,nb_read_frames -of json'.split(' ')
+  const { streams = [] } = await run('ffprobe', [...args, file], { maxBuffer: 16 << 20 }).then(
+    (r) => JSON.parse(r.stdout),
+    () => ({}),
+  )
+  const most = (kind) =>
+    Math.max(0, ...streams.filter((s) => s.codec_type === kind).map((s) => Number(s.nb_read_frames) || 0))
+  return { pictures: most('video'), sounds: most('audio') }
+}
+
 function row(g) {
   const services = g.probe?.services ?? []
   const names = services.slice(0, 3).map((s) => `${s.service_id} ${s.name}`.trim())
@@ -137,7 +150,7 @@ function row(g) {
     counts.played++
     counts.silent++
   } else if (g.seen) {
-    shown = '**none**'
+    shown = `**none**; ffmpeg decodes ${g.decodable.pictures} pictures, ${g.decodable.sounds} pieces of sound`
     counts.blank++
   } else counts.refused++
   const cell = (s) => s.replaceAll('|', '\\|').replaceAll('\n', ' ')
