@@ -228,7 +228,7 @@ test('a drag moves a recording and stretches it, by five minutes', options, asyn
     end: new Date(start + 60 * minute).toISOString(),
   })
   await page.reload()
-  await page.waitForSelector(id('day-bar'))
+  await page.waitForSelector(id('day-grid'))
   await showTime(start)
   const bar = page.locator(`${id('day-bar')}[data-schedule="${made.id}"]`)
   await bar.waitFor()

@@ -25,6 +25,18 @@ func newListing(text string) *listing {
 	return l
 }
 
+// listing returns a media playlist as it is now, made once for all who ask for it.
+func (x *session) listing(o *output) *listing {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	l := x.lists[o]
+	if l == nil { // the output is being replaced
+		return newListing(playlist(&o.win))
+	}
+	l.once.Do(func() { l.text = []byte(playlist(&o.win)) })
+	return l
+}
+
 // pack returns the text compressed, nil when that failed.
 func (l *listing) pack() []byte {
 	l.packing.Do(func() {

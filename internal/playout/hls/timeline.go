@@ -1,10 +1,12 @@
 package hls
 
 import (
+	"strings"
 	"sync"
 	"time"
 
 	"tongxiang/internal/media"
+	"tongxiang/internal/stream"
 )
 
 // longGap is what a player cannot wait out: time lost beyond it is taken out of
@@ -159,4 +161,37 @@ func (f *follower) place() media.Time {
 		return 0
 	}
 	return f.end + f.step + f.line.shift(f.end)
+}
+
+// family returns the stream of which a name is, or has, a rendition.
+func family(name stream.Name) stream.Name {
+	segs := name.Segments()
+	n := 2
+	if segs[0] == "meetings" {
+		n = 3
+	}
+	return stream.Name(strings.Join(segs[:min(n, len(segs))], "/"))
+}
+
+// enter returns the timeline of a stream for one more session. The caller holds mu.
+func (s *Server) enter(name stream.Name) *timeline {
+	of := family(name)
+	line := s.lines[of]
+	if line == nil {
+		line = &timeline{epoch: s.epoch}
+		s.epoch++
+		s.lines[of] = line
+	}
+	line.users++
+	return line
+}
+
+// leave undoes enter; epoch is the discontinuity number that the session came to.
+// While a timeline goes on so do its numbers: its times continue. The caller holds mu.
+func (s *Server) leave(name stream.Name, line *timeline, epoch uint64) {
+	line.epoch = max(line.epoch, epoch)
+	s.epoch = max(s.epoch, epoch+1)
+	if line.users--; line.users == 0 {
+		delete(s.lines, family(name))
+	}
 }

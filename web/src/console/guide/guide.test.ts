@@ -6,7 +6,7 @@ import {
   hour,
   neighbour,
   placed,
-  rowsIn,
+  seenRows,
   ticks,
   timelineAround,
   timesIn,
@@ -65,7 +65,10 @@ describe('the timeline', () => {
     const list = Array.from({ length: 15 * 48 }, (_, i) => event(line.from + i * 30 * 60_000, 30))
     const view = { left: xOf(line, noon), top: 600, width: 1000, height: 600 }
     const times = timesIn(view, line)
-    const rows = rowsIn(view, 49)
+    const rows = seenRows(
+      Array.from({ length: 49 }, (_, i) => ({ top: i * 60, height: 60 })),
+      view,
+    )
     const drawn = placed(list, line, times.from, times.to)
     expect(drawn.length * (rows.to - rows.from)).toBeLessThan(400)
     expect(drawn[0]!.left).toBeLessThanOrEqual(view.left)

@@ -6,7 +6,6 @@ export const day = 24 * hour
 
 /** Pixels of an hour, from a whole day on the screen to five-minute news. */
 export const zooms = [90, 150, 240, 400] as const
-export const rowHeight = 60
 
 export interface Timeline {
   /** The first and last moment that can be shown. */
@@ -45,10 +44,18 @@ export interface View {
   readonly height: number
 }
 
-/** Rows to draw, from..to, with some to spare on both sides. */
-export function rowsIn(view: View, rows: number, spare = 3): { from: number; to: number } {
-  const from = Math.max(0, Math.floor(view.top / rowHeight) - spare)
-  return { from, to: Math.min(rows, Math.ceil((view.top + view.height) / rowHeight) + spare) }
+/** Where a row is, in px from the top of the first. */
+export interface Place {
+  readonly top: number
+  readonly height: number
+}
+
+/** Indices of the rows that are seen, from..to, with some to spare. */
+export function seenRows(rows: readonly Place[], view: View, spare = 150): { from: number; to: number } {
+  const first = rows.findIndex((r) => r.top + r.height > view.top - spare)
+  if (first < 0) return { from: 0, to: 0 }
+  const after = rows.findIndex((r) => r.top >= view.top + view.height + spare)
+  return { from: first, to: after < 0 ? rows.length : after }
 }
 
 /** Times to draw, with half a screen to spare on both sides. */
@@ -103,6 +110,10 @@ function firstAfter(events: readonly GuideEvent[], at: number): number {
   }
   return Math.max(0, low - 1)
 }
+
+/** How far the words of what began before the left edge are moved in, so that they stay readable; some px are kept. */
+export const inset = (seenFrom: number, left: number, width: number, kept = 80): number =>
+  Math.max(0, Math.min(seenFrom - left, width - kept))
 
 /** The event to which an arrow key leads: the next of the channel, or the one at that time in the next channel. */
 export function neighbour(

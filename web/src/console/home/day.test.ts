@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { hour, ticks, widthOf, xOf } from '../guide/timeline'
+import { hour, seenRows, ticks, widthOf, xOf } from '../guide/timeline'
 import type { MeetingRow } from '../rows'
 import {
   addDays,
@@ -10,7 +10,6 @@ import {
   lanes,
   longest,
   lowerHeight,
-  seenRows,
   selected,
   snap,
   stack,

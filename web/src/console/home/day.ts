@@ -1,5 +1,5 @@
 // Where things are in a day of the duty desk: times across, channels down. Pure; times are milliseconds of the epoch.
-import { hour, midnight, type Timeline, timeAt, type View } from '../guide/timeline'
+import { hour, midnight, type Place, type Timeline } from '../guide/timeline'
 
 /** To what a drag is rounded. Zones differ by quarters of an hour, so this is right on every wall. */
 export const step = 5 * 60_000
@@ -56,9 +56,7 @@ export const upperHeight = 36
 export const lowerHeight = 26
 const gap = 3
 
-export interface Placement {
-  readonly top: number
-  readonly height: number
+export interface Placement extends Place {
   /** Where the lanes of recordings begin, from the row's top. */
   readonly lower: number
 }
@@ -77,14 +75,6 @@ export function stack(rows: readonly { upper: number; lower: number }[]): {
     return at
   })
   return { rows: placed, height: top }
-}
-
-/** Indices of the rows that are seen, from..to, with some to spare. */
-export function seenRows(rows: readonly Placement[], view: View, spare = 150): { from: number; to: number } {
-  const first = rows.findIndex((r) => r.top + r.height > view.top - spare)
-  if (first < 0) return { from: 0, to: 0 }
-  const after = rows.findIndex((r) => r.top >= view.top + view.height + spare)
-  return { from: first, to: after < 0 ? rows.length : after }
 }
 
 /** What of a recording is held while it is dragged. */
@@ -125,6 +115,3 @@ export function selected(a: number, b: number): Span {
   const start = down(Math.min(a, b), step)
   return { start, end: Math.min(Math.max(up(Math.max(a, b), step), start + step), start + longest) }
 }
-
-/** The time in the middle of what is seen, so that zooming keeps what is looked at. */
-export const middleOf = (view: View, line: Timeline): number => timeAt(line, view.left + view.width / 2)

@@ -1,6 +1,5 @@
 // The calls of the library and of the player. All throw ApiError.
-import { api, listOf, problemOf } from '../../shared/api'
-import { storedLanguage } from '../../shared/i18n'
+import { api, listOf } from '../../shared/api'
 import { count, type Json, text } from '../fields'
 import type { Part } from './blocks'
 import { type Filter, queryOf } from './filter'
@@ -81,19 +80,10 @@ export const library = {
   playlist: (id: string): string => `/api/v1${one(id)}/hls/index.m3u8`,
   file: (id: string): string => `/api/v1${one(id)}/file`,
   download: (id: string): string => `/api/v1${one(id)}/file?download=1`,
-  /** The list that a filter comes to, as a file; its name is the server's. */
-  export: async (filter: Filter, format: 'xlsx' | 'csv'): Promise<{ name: string; file: Blob }> => {
+  /** Where the list that a filter comes to is had as a file. */
+  listFile: (filter: Filter, format: string): string => {
     const query = queryOf(filter)
     query.set('format', format)
-    const response = await fetch(`/api/v1/recordings/export?${query.toString()}`, {
-      credentials: 'same-origin',
-      headers: { 'Accept-Language': storedLanguage() },
-    })
-    if (!response.ok) throw await problemOf(response)
-    const named = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get('Content-Disposition') ?? '')?.[1]
-    return {
-      name: named === undefined ? `recordings.${format}` : decodeURIComponent(named),
-      file: await response.blob(),
-    }
+    return `/api/v1/recordings/export?${query.toString()}`
   },
 }

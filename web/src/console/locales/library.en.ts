@@ -40,8 +40,6 @@ const en: typeof zh = {
     place: '{first}–{last} of {total}',
     placeMore: '{first}–{last} of more than {total}; add a word to narrow it down',
     changed: 'The list has changed; show it',
-    export: 'Export list',
-    exported: 'Exported',
     editTitle: 'Edit recording',
     saved: 'Saved',
     retention: 'Keep for',

@@ -37,8 +37,6 @@ export default {
     place: '第 {first}–{last} 条，共 {total} 条',
     placeMore: '第 {first}–{last} 条，共 {total} 条以上；请加词缩小范围',
     changed: '列表有变化，点此刷新',
-    export: '导出列表',
-    exported: '已导出',
     editTitle: '修改录像信息',
     saved: '已保存',
     retention: '保留期限',

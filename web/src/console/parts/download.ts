@@ -1,4 +1,4 @@
-import { api, ApiError } from '../../shared/api'
+import { problemOf } from '../../shared/api'
 import { storedLanguage } from '../../shared/i18n'
 import { showError } from '../act'
 
@@ -23,11 +23,7 @@ export async function download(path: string, otherwise: string): Promise<void> {
       headers: { 'Accept-Language': storedLanguage() },
       credentials: 'same-origin',
     })
-    if (!answer.ok) {
-      // The second asking reads the server's sentence.
-      await api('GET', path.replace(/^\/api\/v1/, ''))
-      throw new ApiError(answer.status, `http.${answer.status}`, `HTTP ${answer.status}`)
-    }
+    if (!answer.ok) throw await problemOf(answer)
     const url = URL.createObjectURL(await answer.blob())
     const link = document.createElement('a')
     link.href = url

@@ -1,12 +1,12 @@
 // How the library's page scrolls over many recordings, in Chromium; prints a markdown table for docs/bench. It
 // measures and asserts nothing.
 //
-//   node e2e/shelf-bench.mjs           recordings made up in the browser: the page alone
-//   REAL=1 node e2e/shelf-bench.mjs    a server whose library was filled by bench/library
+//   node e2e/library-bench.mjs           recordings made up in the browser: the page alone
+//   REAL=1 node e2e/library-bench.mjs    a server whose library was filled by bench/library
 import { execFileSync } from 'node:child_process'
 import { launch, signIn } from './browser.mjs'
 import { build, Server } from './server.mjs'
-import { answerLibrary } from './shelf.mjs'
+import { answerLibrary } from './made-up-library.mjs'
 
 const total = Number(process.env.TOTAL ?? 100_000)
 const seconds = Number(process.env.SECONDS ?? 6)
