@@ -12,6 +12,8 @@ type h264Syntax struct {
 	sps *h264.SPS // the newest; nil before the first
 }
 
+func (*h264Syntax) ignored() byte { return 0 }
+
 // classify follows 7.4.1.2.3: what may stand before the first slice of a picture
 // ends the picture before it, and so does a slice with first_mb_in_slice 0.
 func (*h264Syntax) classify(b []byte) (unitKind, bool) {

@@ -5,6 +5,8 @@ import "tongxiang/internal/media"
 // h265Syntax is ITU-T H.265 as carried by ISO/IEC 13818-1 2.17.
 type h265Syntax struct{ paramSets }
 
+func (*h265Syntax) ignored() byte { return 0 }
+
 // classify follows H.265 7.4.2.4.4.
 func (*h265Syntax) classify(b []byte) (unitKind, bool) {
 	if len(b) < 1 {

@@ -12,6 +12,12 @@ type mpeg2Syntax struct {
 	count    uint32 // of frames, to tell field pairs apart
 }
 
+// lastSlice is the last start code of a slice (table 6-1). There are many slices, and
+// none says anything we need.
+const lastSlice = 0xAF
+
+func (*mpeg2Syntax) ignored() byte { return lastSlice }
+
 func (*mpeg2Syntax) classify(b []byte) (unitKind, bool) {
 	if len(b) < 1 {
 		return 0, false
@@ -19,8 +25,8 @@ func (*mpeg2Syntax) classify(b []byte) (unitKind, bool) {
 	switch c := b[0]; {
 	case c == 0x00:
 		return unitFirst, true
-	case c <= 0xAF:
-		return unitIgnored, true // slices: there are many, and none says anything we need
+	case c <= lastSlice:
+		return unitIgnored, true
 	case c == 0xB3 || c == 0xB8:
 		return unitHead, true
 	}

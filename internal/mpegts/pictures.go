@@ -15,6 +15,9 @@ const (
 
 // syntax is what differs between the codecs of pictures.
 type syntax interface {
+	// ignored is the greatest byte behind a start code of which, from 1 on, classify
+	// says that it is ignored; 0 when there are none.
+	ignored() byte
 	// classify looks at what follows a start code; ok is false when b is too short.
 	classify(b []byte) (kind unitKind, ok bool)
 	// picture makes a frame of an access unit: data begins with a start code, and
@@ -58,9 +61,10 @@ const (
 // packets begin and end. Every byte is copied once, from the transport packet to
 // where the frame keeps it.
 type pictures struct {
-	d      *Demuxer
-	stream *Stream
-	syntax syntax
+	d       *Demuxer
+	stream  *Stream
+	syntax  syntax
+	ignored byte // syntax.ignored()
 
 	// buf begins with the start code of the access unit under way. It is the end of
 	// a slab whose beginning belongs to frames that were handed over, so it only
@@ -91,7 +95,7 @@ type mark struct {
 }
 
 func newPictures(d *Demuxer, st *Stream, s syntax) *pictures {
-	return &pictures{d: d, stream: st, syntax: s}
+	return &pictures{d: d, stream: st, syntax: s, ignored: s.ignored()}
 }
 
 func (p *pictures) mark(s stamp) {

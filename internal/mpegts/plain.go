@@ -55,14 +55,14 @@ func (p *pictures) whole(b *[wholePayload]byte) {
 		p.write(b[:])
 		return
 	}
-	zeros, done := copyPayload((*[wholePayload]byte)(p.buf[n:n+wholePayload]), b)
+	found, done := copyPayload((*[wholePayload]byte)(p.buf[n:n+wholePayload]), b, p.ignored)
 	if !done {
 		p.write(b[:])
 		return
 	}
 	p.buf = p.buf[:n+wholePayload]
 	// One that began in the packet before ended it with a zero.
-	if zeros || p.buf[n-1] == 0 || p.scan < n-2 {
+	if found || p.buf[n-1] == 0 || p.scan < n-2 {
 		p.run()
 		return
 	}

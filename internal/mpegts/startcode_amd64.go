@@ -8,11 +8,10 @@ import "golang.org/x/sys/cpu"
 //go:noescape
 func startCodeAVX2(p *byte, n int) int
 
-// copyPayloadAVX2 copies a whole payload and reports whether two zeros in a row are
-// in it.
+// copyPayloadAVX2 is copyPayload.
 //
 //go:noescape
-func copyPayloadAVX2(to, from *byte) (zeros bool)
+func copyPayloadAVX2(to, from *byte, ignored byte) (found bool)
 
 // startCode returns where the next start code prefix 00 00 01 begins in b, at from
 // or behind it; -1 when there is none.
@@ -27,12 +26,13 @@ func startCode(b []byte, from int) int {
 	return from + at
 }
 
-// copyPayload copies a payload that fills its packet and reports whether a start
-// code may begin in it, but for its last byte: two zeros in a row. done is false when
-// this processor cannot do both at once; nothing is copied then.
-func copyPayload(to, from *[wholePayload]byte) (zeros, done bool) {
+// copyPayload copies a payload that fills its packet and reports whether a start code
+// that matters begins in it: none that is followed by a byte from 1 up to ignored.
+// Two zeros at the start of the last three bytes matter, as what follows is not known.
+// Zeros at the end of the payload before and of this one are not looked at. done is false when this processor cannot do both at once; nothing is copied then.
+func copyPayload(to, from *[wholePayload]byte, ignored byte) (found, done bool) {
 	if !cpu.X86.HasAVX2 {
 		return false, false
 	}
-	return copyPayloadAVX2(&to[0], &from[0]), true
+	return copyPayloadAVX2(&to[0], &from[0], ignored), true
 }

@@ -7,4 +7,4 @@ package mpegts
 func startCode(b []byte, from int) int { return startCodeGo(b, from) }
 
 // copyPayload copies nothing: see the one for amd64.
-func copyPayload(_, _ *[wholePayload]byte) (zeros, done bool) { return false, false }
+func copyPayload(_, _ *[wholePayload]byte, _ byte) (found, done bool) { return false, false }
