@@ -35,7 +35,7 @@ func (*h264Syntax) classify(b []byte) (unitKind, bool) {
 	return unitInside, true
 }
 
-func (s *h264Syntax) picture(p *pictures, data []byte, units []int) *picture {
+func (s *h264Syntax) picture(p *pictures, data []byte, units []int) picture {
 	nals := nalUnits(data, units, func(first byte) bool {
 		switch media.H264NAL(first & 0x1F) {
 		case media.H264AUD, media.H264Filler, 10, 11: // end of sequence, end of stream
@@ -44,7 +44,7 @@ func (s *h264Syntax) picture(p *pictures, data []byte, units []int) *picture {
 		return true
 	})
 	if nals == nil {
-		return nil
+		return picture{}
 	}
 	if s.learn(media.H264, nals, sameH264Set) {
 		s.changed(p)
@@ -54,8 +54,8 @@ func (s *h264Syntax) picture(p *pictures, data []byte, units []int) *picture {
 	if f.Sync {
 		f.Units = media.WithParameterSets(media.H264, nals, s.sets)
 	}
-	pic := &picture{frame: f}
-	s.fields(pic, nals)
+	pic := picture{frame: f}
+	s.fields(&pic, nals)
 	return pic
 }
 

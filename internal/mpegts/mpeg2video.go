@@ -33,7 +33,7 @@ func (*mpeg2Syntax) classify(b []byte) (unitKind, bool) {
 	return unitInside, true
 }
 
-func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
+func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) picture {
 	var kind, structure byte
 	hasSequence, closed := false, false
 	for _, from := range units {
@@ -56,7 +56,7 @@ func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
 		s.header(p, data, units)
 	}
 	if s.sequence == nil {
-		return nil // nobody can decode it
+		return picture{} // nobody can decode it
 	}
 	intra := kind == 1
 	f := &media.Frame{Sync: intra, IDR: intra && closed}
@@ -64,11 +64,11 @@ func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
 		data = append(append(make([]byte, 0, len(s.sequence)+len(data)), s.sequence...), data...)
 	}
 	f.Units = [][]byte{data}
-	pic := &picture{frame: f, group: s.count}
+	pic := picture{frame: f, group: s.count}
 	if structure == 1 || structure == 2 {
 		pic.field = structure
 		pic.alone = hasSequence
-		if p.held != nil && p.held.field == 3-structure && p.held.group == s.count {
+		if p.held.field == 3-structure && p.held.group == s.count {
 			s.count++
 		}
 		return pic
