@@ -18,7 +18,7 @@ func aacRate(index byte) int {
 // adts is AAC in the audio data transport stream (ISO/IEC 14496-3 1.A.2).
 type adts struct {
 	key    [2]byte
-	format media.Format // of key
+	format *media.Format // of key
 }
 
 func (s *adts) frame(b []byte) (soundFrame, bool) {
@@ -38,11 +38,11 @@ func (s *adts) frame(b []byte) (soundFrame, bool) {
 		return soundFrame{}, false
 	}
 	key := [2]byte{b[2] & 0xFD, b[3] & 0xC0}
-	if s.format.Codec == 0 || s.key != key {
+	if s.format == nil || s.key != key {
 		object, index := b[2]>>6+1, b[2]>>2&0x0F
 		channels := b[2]&1<<2 | b[3]>>6
 		s.key = key
-		s.format = media.Format{
+		s.format = &media.Format{
 			Codec: media.AAC, ClockRate: rate, Rate: rate, Channels: aacChannels(channels), Profile: aacProfile(object),
 			// AudioSpecificConfig: 5 bits of object type, 4 of frequency, 4 of channels.
 			Config: []byte{object<<3 | index>>1, index<<7 | channels<<3},
@@ -75,9 +75,11 @@ func aacProfile(object byte) string {
 }
 
 // mpegAudio is ISO/IEC 11172-3 and 13818-3, layers I to III.
-type mpegAudio struct{}
+type mpegAudio struct {
+	format *media.Format // the latest
+}
 
-func (mpegAudio) frame(b []byte) (soundFrame, bool) {
+func (s *mpegAudio) frame(b []byte) (soundFrame, bool) {
 	if b[0] != 0xFF || len(b) > 1 && b[1]&0xE0 != 0xE0 {
 		return soundFrame{}, false
 	}
@@ -113,9 +115,11 @@ func (mpegAudio) frame(b []byte) (soundFrame, bool) {
 	if b[3]>>6 == 3 {
 		channels = 1
 	}
-	return soundFrame{size: size, samples: samples, format: media.Format{
-		Codec: media.MPEGAudio, ClockRate: Ticks, Rate: rate, Channels: channels, Profile: [...]string{"Layer I", "Layer II", "Layer III"}[layer-1],
-	}}, true
+	profile := [...]string{"Layer I", "Layer II", "Layer III"}[layer-1]
+	if f := s.format; f == nil || f.Rate != rate || f.Channels != channels || f.Profile != profile {
+		s.format = &media.Format{Codec: media.MPEGAudio, ClockRate: Ticks, Rate: rate, Channels: channels, Profile: profile}
+	}
+	return soundFrame{size: size, samples: samples, format: s.format}, true
 }
 
 // mpegAudioBitrate returns kilobits a second (11172-3 2.4.2.3, 13818-3 2.4.2.3).

@@ -144,19 +144,22 @@ func (d *Demuxer) listen(id uint16) *pid {
 
 // run takes packets that stand stride bytes apart.
 func (d *Demuxer) run(b []byte, stride int) {
-	for len(b) > stride {
-		d.packet(b[:PacketSize:PacketSize])
+	for {
+		if p := (*[PacketSize]byte)(b); !d.plain(p) {
+			d.packet(p)
+		}
+		if len(b) <= stride {
+			return
+		}
 		b = b[stride:]
 	}
-	d.packet(b[:PacketSize:PacketSize])
 }
 
-// packet is the packet path. p is 188 bytes with a right sync byte.
-func (d *Demuxer) packet(p []byte) {
-	p = p[:PacketSize:PacketSize]
+// packet is the packet path. p has a right sync byte.
+func (d *Demuxer) packet(p *[PacketSize]byte) {
 	d.stats.Packets++
 	if d.tap != nil {
-		d.tap(p)
+		d.tap(p[:])
 	}
 	id := uint16(p[1]&0x1F)<<8 | uint16(p[2])
 	if p[1]&0x80 != 0 { // transport_error_indicator: nothing in it can be believed
@@ -198,9 +201,9 @@ func (d *Demuxer) packet(p []byte) {
 		}
 		return
 	}
-	cc, print := p[3]&0x0F, le64(p[8:])^le64(p[96:])^le64(p[180:])
+	cc, print := p[3]&0x0F, printOf(p)
 	gap, lost := false, 0
-	if st.seen && cc == (st.counter+1)&0x0F && !st.repeated && !st.slipped {
+	if st.follows(cc) {
 		st.counter, st.print = cc, print
 	} else {
 		if !discontinuity {

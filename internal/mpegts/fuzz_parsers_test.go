@@ -69,7 +69,7 @@ func FuzzPES(f *testing.F) {
 // soundSyntaxes are all of them, as a stream begins.
 func soundSyntaxes() map[string]soundSyntax {
 	return map[string]soundSyntax{
-		"ADTS": &adts{}, "LOAS": &loas{}, "MPEG audio": &mpegAudio{}, "AC-3": &ac3{}, "Opus": &opus{channels: 2},
+		"ADTS": &adts{}, "LOAS": &loas{}, "MPEG audio": &mpegAudio{}, "AC-3": &ac3{}, "Opus": newOpus(2),
 	}
 }
 
@@ -93,7 +93,7 @@ func FuzzSoundHeaders(f *testing.F) {
 				case !ok || fr.size == 0:
 				case fr.size < 0 || fr.size > maxSound:
 					t.Fatalf("%s: a frame of %d bytes", name, fr.size)
-				case fr.size <= len(b)-at && (fr.head > fr.size || fr.head < 0 || fr.samples < 0 || fr.format.Codec == 0):
+				case fr.size <= len(b)-at && (fr.head > fr.size || fr.head < 0 || fr.samples < 0 || fr.format == nil || fr.format.Codec == 0):
 					t.Fatalf("%s: %+v", name, fr)
 				case len(fr.unit) > fr.size+64:
 					t.Fatalf("%s: %d bytes of %d", name, len(fr.unit), fr.size)

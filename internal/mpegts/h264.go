@@ -12,6 +12,8 @@ type h264Syntax struct {
 	sps *h264.SPS // the newest; nil before the first
 }
 
+func (*h264Syntax) ignored() byte { return 0 }
+
 // classify follows 7.4.1.2.3: what may stand before the first slice of a picture
 // ends the picture before it, and so does a slice with first_mb_in_slice 0.
 func (*h264Syntax) classify(b []byte) (unitKind, bool) {
@@ -33,7 +35,7 @@ func (*h264Syntax) classify(b []byte) (unitKind, bool) {
 	return unitInside, true
 }
 
-func (s *h264Syntax) picture(p *pictures, data []byte, units []int) *picture {
+func (s *h264Syntax) picture(p *pictures, data []byte, units []int) picture {
 	nals := nalUnits(data, units, func(first byte) bool {
 		switch media.H264NAL(first & 0x1F) {
 		case media.H264AUD, media.H264Filler, 10, 11: // end of sequence, end of stream
@@ -42,7 +44,7 @@ func (s *h264Syntax) picture(p *pictures, data []byte, units []int) *picture {
 		return true
 	})
 	if nals == nil {
-		return nil
+		return picture{}
 	}
 	if s.learn(media.H264, nals, sameH264Set) {
 		s.changed(p)
@@ -52,8 +54,8 @@ func (s *h264Syntax) picture(p *pictures, data []byte, units []int) *picture {
 	if f.Sync {
 		f.Units = media.WithParameterSets(media.H264, nals, s.sets)
 	}
-	pic := &picture{frame: f}
-	s.fields(pic, nals)
+	pic := picture{frame: f}
+	s.fields(&pic, nals)
 	return pic
 }
 

@@ -5,6 +5,8 @@ import "tongxiang/internal/media"
 // h265Syntax is ITU-T H.265 as carried by ISO/IEC 13818-1 2.17.
 type h265Syntax struct{ paramSets }
 
+func (*h265Syntax) ignored() byte { return 0 }
+
 // classify follows H.265 7.4.2.4.4.
 func (*h265Syntax) classify(b []byte) (unitKind, bool) {
 	if len(b) < 1 {
@@ -25,7 +27,7 @@ func (*h265Syntax) classify(b []byte) (unitKind, bool) {
 	return unitInside, true
 }
 
-func (s *h265Syntax) picture(p *pictures, data []byte, units []int) *picture {
+func (s *h265Syntax) picture(p *pictures, data []byte, units []int) picture {
 	nals := nalUnits(data, units, func(first byte) bool {
 		switch first >> 1 & 0x3F {
 		case 35, 36, 37, 38: // delimiter, end of sequence, end of stream, filler
@@ -34,7 +36,7 @@ func (s *h265Syntax) picture(p *pictures, data []byte, units []int) *picture {
 		return true
 	})
 	if nals == nil {
-		return nil
+		return picture{}
 	}
 	if s.learn(media.H265, nals, sameH265Set) {
 		f, err := media.H265Format(s.sets)
@@ -47,7 +49,7 @@ func (s *h265Syntax) picture(p *pictures, data []byte, units []int) *picture {
 	if f.Sync {
 		f.Units = media.WithParameterSets(media.H265, nals, s.sets)
 	}
-	return &picture{frame: f}
+	return picture{frame: f}
 }
 
 // sameH265Set reports whether two parameter sets have the same type and, for PPS,

@@ -14,7 +14,7 @@ type loas struct {
 	subframes int // in one element
 	fixed     int // bits of a frame when its length is not sent; 0: it is sent
 	config    []byte
-	format    media.Format
+	format    *media.Format
 }
 
 func (s *loas) frame(b []byte) (soundFrame, bool) {
@@ -96,7 +96,7 @@ func (s *loas) muxConfig(r *bitReader) bool {
 	s.known, s.subframes, s.fixed = true, subframes, fixed
 	if !bytes.Equal(s.config, config) {
 		format.Config = config
-		s.config, s.format = config, format
+		s.config, s.format = config, &format
 	}
 	return true
 }

@@ -12,6 +12,12 @@ type mpeg2Syntax struct {
 	count    uint32 // of frames, to tell field pairs apart
 }
 
+// lastSlice is the last start code of a slice (table 6-1). There are many slices, and
+// none says anything we need.
+const lastSlice = 0xAF
+
+func (*mpeg2Syntax) ignored() byte { return lastSlice }
+
 func (*mpeg2Syntax) classify(b []byte) (unitKind, bool) {
 	if len(b) < 1 {
 		return 0, false
@@ -19,15 +25,15 @@ func (*mpeg2Syntax) classify(b []byte) (unitKind, bool) {
 	switch c := b[0]; {
 	case c == 0x00:
 		return unitFirst, true
-	case c <= 0xAF:
-		return unitIgnored, true // slices: there are many, and none says anything we need
+	case c <= lastSlice:
+		return unitIgnored, true
 	case c == 0xB3 || c == 0xB8:
 		return unitHead, true
 	}
 	return unitInside, true
 }
 
-func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
+func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) picture {
 	var kind, structure byte
 	hasSequence, closed := false, false
 	for _, from := range units {
@@ -50,7 +56,7 @@ func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
 		s.header(p, data, units)
 	}
 	if s.sequence == nil {
-		return nil // nobody can decode it
+		return picture{} // nobody can decode it
 	}
 	intra := kind == 1
 	f := &media.Frame{Sync: intra, IDR: intra && closed}
@@ -58,11 +64,11 @@ func (s *mpeg2Syntax) picture(p *pictures, data []byte, units []int) *picture {
 		data = append(append(make([]byte, 0, len(s.sequence)+len(data)), s.sequence...), data...)
 	}
 	f.Units = [][]byte{data}
-	pic := &picture{frame: f, group: s.count}
+	pic := picture{frame: f, group: s.count}
 	if structure == 1 || structure == 2 {
 		pic.field = structure
 		pic.alone = hasSequence
-		if p.held != nil && p.held.field == 3-structure && p.held.group == s.count {
+		if p.held.field == 3-structure && p.held.group == s.count {
 			s.count++
 		}
 		return pic

@@ -4,7 +4,11 @@ import "tongxiang/internal/media"
 
 // opus is Opus in a transport stream (the ETSI draft that ffmpeg and GStreamer
 // follow): a control header in front of each packet.
-type opus struct{ channels int }
+type opus struct{ format *media.Format }
+
+func newOpus(channels int) *opus {
+	return &opus{&media.Format{Codec: media.Opus, ClockRate: 48000, Rate: 48000, Channels: channels}}
+}
 
 func (o *opus) frame(b []byte) (soundFrame, bool) {
 	if b[0] != 0x7F || len(b) > 1 && b[1]&0xE0 != 0xE0 {
@@ -42,9 +46,7 @@ func (o *opus) frame(b []byte) (soundFrame, bool) {
 	if size == 0 {
 		return soundFrame{}, false
 	}
-	f := soundFrame{size: n + size, head: n, format: media.Format{
-		Codec: media.Opus, ClockRate: 48000, Rate: 48000, Channels: o.channels,
-	}}
+	f := soundFrame{size: n + size, head: n, format: o.format}
 	if n < len(b) {
 		f.samples = opusSamples(b[n:])
 	}

@@ -35,6 +35,9 @@ type pes struct {
 	left    int    // payload bytes still to come; -1: until the next packet starts
 	whole   bool   // the packet of a known length is complete: another begins next
 	due     int    // of pictures, with [Handler.Whole]: payload bytes still to come, 0 when not told
+
+	pictures *pictures // parse, when it is one
+	middle   *pictures // see settle
 }
 
 // maxHeader is the longest PES header: 9 bytes and a one-byte length.
@@ -45,7 +48,8 @@ func (d *Demuxer) newPES(st *Stream) *pes {
 	if parse == nil {
 		return nil
 	}
-	return &pes{d: d, stream: st, parse: parse}
+	pictures, _ := parse.(*pictures)
+	return &pes{d: d, stream: st, parse: parse, pictures: pictures}
 }
 
 // newParser returns the parser of a stream's codec, or nil when we have none.
@@ -67,12 +71,17 @@ func (d *Demuxer) newParser(st *Stream) parser {
 	case media.AC3, media.EAC3:
 		return newSounds(d, st, &ac3{})
 	case media.Opus:
-		return newSounds(d, st, &opus{channels: st.Format.Channels})
+		return newSounds(d, st, newOpus(st.Format.Channels))
 	}
 	return nil
 }
 
 func (p *pes) packet(b []byte, start bool) {
+	p.take(b, start)
+	p.settle()
+}
+
+func (p *pes) take(b []byte, start bool) {
 	if start {
 		if p.inside {
 			p.parse.end()
@@ -215,9 +224,11 @@ func (p *pes) gap(lost int) {
 	// begins. Behind a complete one, what is missing is the next one's header.
 	p.left = -1
 	p.inside, p.whole = p.inside || p.whole, false
+	p.settle()
 }
 
 func (p *pes) flush() {
 	p.parse.flush()
 	p.inside, p.reading, p.whole = false, false, false
+	p.settle()
 }

@@ -15,12 +15,15 @@ const (
 
 // syntax is what differs between the codecs of pictures.
 type syntax interface {
+	// ignored is the greatest byte behind a start code of which, from 1 on, classify
+	// says that it is ignored; 0 when there are none.
+	ignored() byte
 	// classify looks at what follows a start code; ok is false when b is too short.
 	classify(b []byte) (kind unitKind, ok bool)
 	// picture makes a frame of an access unit: data begins with a start code, and
 	// units are the offsets behind its start codes. The frame may keep data, which
-	// nobody writes to any more. nil: nothing worth keeping.
-	picture(p *pictures, data []byte, units []int) *picture
+	// nobody writes to any more. Without frame: nothing worth keeping.
+	picture(p *pictures, data []byte, units []int) picture
 }
 
 // picture is an access unit on its way out.
@@ -58,9 +61,10 @@ const (
 // packets begin and end. Every byte is copied once, from the transport packet to
 // where the frame keeps it.
 type pictures struct {
-	d      *Demuxer
-	stream *Stream
-	syntax syntax
+	d       *Demuxer
+	stream  *Stream
+	syntax  syntax
+	ignored byte // syntax.ignored()
 
 	// buf begins with the start code of the access unit under way. It is the end of
 	// a slab whose beginning belongs to frames that were handed over, so it only
@@ -78,7 +82,7 @@ type pictures struct {
 	units   []int
 	marks   []mark
 
-	held  *picture // a field that waits for its other half
+	held  picture // a field that waits for its other half; without frame: none
 	last  Times
 	paces [2]int64 // the latest distances of two DTS
 	timed bool
@@ -91,7 +95,7 @@ type mark struct {
 }
 
 func newPictures(d *Demuxer, st *Stream, s syntax) *pictures {
-	return &pictures{d: d, stream: st, syntax: s}
+	return &pictures{d: d, stream: st, syntax: s, ignored: s.ignored()}
 }
 
 func (p *pictures) mark(s stamp) {
@@ -239,7 +243,7 @@ func (p *pictures) cut(at int) {
 	pic := p.syntax.picture(p, p.buf[:end:end], p.units)
 	p.units, p.sliced, p.corrupt = p.units[:0], false, false
 	p.shift(at)
-	if pic == nil || !ok {
+	if pic.frame == nil || !ok {
 		return
 	}
 	// Where pictures begin in the middle of PES packets, the end of one is found by
@@ -299,10 +303,10 @@ func (p *pictures) times() (Times, bool) {
 
 // pair joins the two fields of a frame: they are two access units to the codec,
 // and one picture to everybody else.
-func (p *pictures) pair(pic *picture) {
+func (p *pictures) pair(pic picture) {
 	h := p.held
-	p.held = nil
-	if h != nil {
+	p.held = picture{}
+	if h.frame != nil {
 		if !pic.alone && pic.field != 0 && h.field == 3-pic.field && h.group == pic.group {
 			f := h.frame
 			if p.stream.Codec == media.MPEG2Video {
@@ -328,8 +332,8 @@ func (p *pictures) flush() {
 	if p.started && p.sliced {
 		p.cut(len(p.buf))
 	}
-	if h := p.held; h != nil {
-		p.held = nil
+	if h := p.held; h.frame != nil {
+		p.held = picture{}
 		p.d.frame(p.stream, h.frame, h.times, 1)
 	}
 	p.forget()

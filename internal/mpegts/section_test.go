@@ -114,3 +114,23 @@ func TestCRCTellsDamagedSections(t *testing.T) {
 		t.Errorf("CRC of the check string is %08X", c)
 	}
 }
+
+func TestChecksumsOfAnyLengthAreThoseOfTheBitByBitRule(t *testing.T) {
+	b := make([]byte, 70)
+	for i := range b {
+		b[i] = byte(i*37 + 11)
+	}
+	for n := range b {
+		want := ^uint32(0)
+		for _, v := range b[:n] {
+			want ^= uint32(v) << 24
+			for range 8 {
+				top := want >> 31
+				want = want<<1 ^ top*0x04C11DB7
+			}
+		}
+		if got := CRC32(b[:n]); got != want {
+			t.Errorf("%d bytes: %#x, want %#x", n, got, want)
+		}
+	}
+}

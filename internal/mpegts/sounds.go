@@ -4,10 +4,10 @@ import "tongxiang/internal/media"
 
 // soundFrame is what the header of a frame of sound says.
 type soundFrame struct {
-	size    int // of the frame with its header; 0: more bytes are needed to tell
-	head    int // bytes in front that do not go into the unit
-	samples int // a channel
-	format  media.Format
+	size    int           // of the frame with its header; 0: more bytes are needed to tell
+	head    int           // bytes in front that do not go into the unit
+	samples int           // a channel
+	format  *media.Format // the parser's, which makes a new one when it changes
 	// unit replaces the bytes of the frame, for codecs whose frames are not aligned.
 	unit []byte
 }
@@ -213,8 +213,8 @@ func (s *sounds) release() {
 	if len(s.group) == 0 || s.hole {
 		return
 	}
-	first := s.group[0]
-	s.d.format(s.stream, first.format)
+	format := s.group[0].format
+	s.d.format(s.stream, *format)
 	total, samples := 0, int64(0)
 	for _, f := range s.group {
 		total += f.size - f.head + len(f.unit)
@@ -233,8 +233,8 @@ func (s *sounds) release() {
 		samples += int64(f.samples)
 	}
 	t := s.times
-	if s.counted && first.format.Rate > 0 {
-		t.PTS = (t.PTS + s.samples*Ticks/int64(first.format.Rate)) & (wrap - 1)
+	if s.counted && format.Rate > 0 {
+		t.PTS = (t.PTS + s.samples*Ticks/int64(format.Rate)) & (wrap - 1)
 		t.DTS, t.Computed = t.PTS, true
 	}
 	s.samples += samples
