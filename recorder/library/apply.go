@@ -17,10 +17,17 @@ func (l *Library) Apply(ctx context.Context) {
 		return // another server's folder, and its rules
 	}
 	var rows []retention.Row
+	look := surveyor{l: l}
 	err := l.store.EachRecording(ctx, func(rec store.Recording) error {
+		if err := look.look(ctx, &rec); err != nil {
+			return err
+		}
 		rows = append(rows, row(rec))
-		return nil
+		return ctx.Err()
 	})
+	if err == nil {
+		err = look.note(ctx)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			l.log.Error("the library's rules were not applied", "err", err)
@@ -63,7 +70,7 @@ func (l *Library) remove(ctx context.Context, r retention.Removal) {
 		l.log.Error("recording was not removed", "id", r.ID, "why", r.Reason, "err", err)
 		return
 	}
-	l.log.Info("recording removed by rule", "id", r.ID, "what", r.Action, "why", r.Reason, "class", rec.Class, "title", rec.Title, "bytes", rec.Bytes)
+	l.log.Info("recording removed by rule", "id", r.ID, "what", r.Action, "why", r.Reason, "class", rec.Class, "title", rec.Title, "bytes", rec.Size())
 	if l.cfg.Audit == nil {
 		return
 	}

@@ -112,7 +112,7 @@ func (l *Library) Expires(rec store.Recording) *time.Time {
 // row is a recording as the rules see it.
 func row(rec store.Recording) retention.Row {
 	x := retention.Row{
-		ID: rec.ID, Class: rec.Class, Retention: rec.Retention, Expires: rec.Expires, Ended: rec.Started.Add(rec.Duration), Bytes: rec.Bytes,
+		ID: rec.ID, Class: rec.Class, Retention: rec.Retention, Expires: rec.Expires, Ended: rec.Started.Add(rec.Duration), Bytes: rec.Size(),
 		Active: rec.State.Active(), Hold: rec.Hold, Deleted: rec.Deleted,
 	}
 	if rec.Ended != nil {

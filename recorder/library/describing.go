@@ -2,6 +2,7 @@ package library
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"strings"
@@ -64,7 +65,8 @@ func (l *Library) Describe(ctx context.Context, id string) error {
 	if err := l.store.PutRecordingTexts(ctx, id, d.body, d.chapters); err != nil {
 		return err
 	}
-	return l.rec.Keep(rec, d.body, d.chapters)
+	err = l.rec.Keep(rec, d.body, d.chapters)
+	return errors.Join(err, l.measure(ctx, rec)) // the manifest counts
 }
 
 // captions returns the text of a recording's captions: derived/captions.vtt or .srt,
