@@ -83,7 +83,16 @@ func (j *job) measure(rec *store.Recording) {
 	}
 	e := j.part.disk.written()
 	rec.Bytes, rec.Duration = e.bytes, e.duration.Truncate(time.Microsecond)
+	rec.Beside = j.beside()
 	rec.Gaps = slices.Clone(j.part.gaps)
+}
+
+// beside returns how much the sites' own files have.
+func (j *job) beside() int64 {
+	if j.sites == nil {
+		return 0
+	}
+	return j.sites.bytes()
 }
 
 // describe has the manifest written.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"tongxiang/internal/store"
+	"tongxiang/recorder/folder"
 )
 
 // Path returns the main media file of a recording.
@@ -37,6 +38,16 @@ func (r *Recorder) Folder(rec store.Recording) (dir string, ok bool) {
 		return "", false
 	}
 	return filepath.Join(r.cfg.Dir, filepath.Dir(rec.File)), true
+}
+
+// Usage returns how many bytes lie in a recording's folder beside its main media file;
+// see [folder.Usage]. There is nothing beside a file of versions before folders.
+func (r *Recorder) Usage(rec store.Recording) (beside, made int64, err error) {
+	dir, ok := r.Folder(rec)
+	if !ok {
+		return 0, 0, nil
+	}
+	return folder.Usage(dir, filepath.Base(rec.File))
 }
 
 // Remove deletes the files of a recording that does not run.

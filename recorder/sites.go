@@ -153,6 +153,17 @@ func (s *sites) files() []folder.File {
 	return out
 }
 
+// bytes returns how much of all files is on disk.
+func (s *sites) bytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := int64(0)
+	for _, f := range s.list {
+		n += f.part.disk.written().bytes
+	}
+	return n
+}
+
 // count returns how many files there are: the manifest is news when it changes.
 func (s *sites) count() int {
 	s.mu.Lock()

@@ -74,6 +74,10 @@ func TestEverySiteHasAFileOnTheTimeLineOfTheProgramme(t *testing.T) {
 			t.Errorf("%s: %d entries, %d tracks, %v", f.Name, len(index), len(f.Tracks), err)
 		}
 	}
+	// The library counts what the sites take as well, but for indexes and the manifest.
+	if beside, _, err := folder.Usage(dir, "media.mp4"); err != nil || rec.Beside > beside || rec.Beside < beside*9/10 {
+		t.Errorf("%d bytes of sites, %d lie there, %v", rec.Beside, beside, err)
+	}
 	close(changes)
 	for c := range changes {
 		layers[c.who]++

@@ -40,7 +40,7 @@ type recordingPage struct {
 	Body struct {
 		Items []recordingView `json:"items"`
 		Total int             `json:"total" doc:"How many match; of a search no more than 10000 are counted"`
-		More  bool            `json:"more,omitempty" doc:"There are more than total"`
+		More  bool            `json:"more,omitempty" doc:"There are more than total, which is a lower bound then"`
 		Next  string          `json:"next" doc:"cursor of the next page; empty: this is the last"`
 	}
 }

@@ -34,7 +34,9 @@ type recordingView struct {
 	Started  time.Time              `json:"started"`
 	Ended    *time.Time             `json:"ended,omitempty"`
 	Duration float64                `json:"duration" doc:"Seconds of media"`
-	Bytes    int64                  `json:"bytes"`
+	Bytes    int64                  `json:"bytes" doc:"Of the main media file"`
+	Beside   int64                  `json:"bytes_beside" doc:"Of all else that was recorded: sites' own files, indexes, the manifest"`
+	Made     int64                  `json:"bytes_derived" doc:"Of what jobs made of it; quotas count all three"`
 	Code     string                 `json:"code,omitempty" doc:"Stable code of the reason"`
 	Reason   string                 `json:"reason,omitempty" doc:"Why it waits, failed or was interrupted, in the reader's language"`
 	Detail   string                 `json:"detail,omitempty"`
@@ -62,12 +64,12 @@ func (s *service) recordingView(r store.Recording, language string) recordingVie
 	if s.Recorder != nil && r.State.Active() {
 		if l, ok := s.Recorder.Live(r.ID); ok {
 			r.State, r.Reason, r.Detail, r.Started = l.State, l.Reason, l.Detail, l.Started
-			r.Duration, r.Bytes, r.Gaps, r.Tracks = l.Duration, l.Bytes, l.Gaps, l.Tracks
+			r.Duration, r.Bytes, r.Beside, r.Gaps, r.Tracks = l.Duration, l.Bytes, l.Beside, l.Gaps, l.Tracks
 		}
 	}
 	v := recordingView{
 		ID: r.ID, Stream: r.Stream, Title: r.Title, Class: r.Class, Format: r.Format, State: string(r.State), Started: r.Started, Ended: r.Ended,
-		Duration: r.Duration.Seconds(), Bytes: r.Bytes, Code: r.Reason, Detail: r.Detail, Schedule: r.Schedule, Event: r.Event,
+		Duration: r.Duration.Seconds(), Bytes: r.Bytes, Beside: r.Beside, Made: r.Made, Code: r.Reason, Detail: r.Detail, Schedule: r.Schedule, Event: r.Event,
 		Gaps: r.Gaps, Tracks: r.Tracks,
 	}
 	s.libraryView(&v, r)
@@ -103,7 +105,7 @@ type newRecording struct {
 		Title     string    `json:"title,omitempty" maxLength:"200"`
 		Class     string    `json:"class,omitempty" enum:"meeting,news,training,agriculture"`
 		Format    string    `json:"format,omitempty" enum:"fmp4,ts" doc:"fmp4: pictures and sounds as they come, in fragmented MP4; ts: the programme's packets as received, of channels that are transport streams"`
-		PreRoll   float64   `json:"preroll_s,omitempty" minimum:"0" maximum:"60" doc:"Seconds from before this request, as far as they are still held"`
+		PreRoll   float64   `json:"preroll_s,omitempty" minimum:"0" maximum:"60" doc:"Seconds from before this request, as far as they are still held: about ten, and back to where a picture begins; of format ts six, where recorder.hold_packets is set"`
 		Until     time.Time `json:"until,omitempty" doc:"When it ends by itself"`
 		Tracks    string    `json:"tracks,omitempty" enum:"programme,all" doc:"all: every site of a meeting too, each in a file of its own"`
 		Transcode bool      `json:"transcode,omitempty" doc:"Record what a browser can play, where the source's codecs are others"`

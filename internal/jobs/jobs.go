@@ -13,6 +13,7 @@
 //	goroutine      owner    ends when
 //	lane (2)       Service  Close
 //	prune          Service  Close
+//	seek           Service  Close
 package jobs
 
 import (
@@ -121,6 +122,8 @@ type Store interface {
 	Job(ctx context.Context, id string) (store.Job, error)
 	RequeueJobs(context.Context) ([]store.Job, error)
 	PruneJobs(ctx context.Context, before time.Time) (int64, error)
+	CountJobs(context.Context) (map[store.JobState]map[string]int, error)
+	Unpictured(ctx context.Context, most int) ([]store.Recording, error)
 	Recording(ctx context.Context, id string) (store.Recording, error)
 }
 
@@ -186,6 +189,9 @@ func (s *Service) Start(ctx context.Context) error {
 		s.running.Go(func() { s.lane(i) })
 	}
 	s.running.Go(s.prune)
+	if s.cfg.Makers[Thumbnail] != nil {
+		s.running.Go(s.seek)
+	}
 	return nil
 }
 

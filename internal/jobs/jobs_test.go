@@ -332,3 +332,62 @@ func TestHowLongTheRestTakes(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordingsThatCameInOtherwiseGetTheirJobs(t *testing.T) {
+	r := newRig(t)
+	put := func(id string, change func(*store.Recording)) {
+		t.Helper()
+		x := store.Recording{ID: id, Stream: "channels/a", State: store.RecordingComplete, File: "x/" + id + "/media.mp4", Duration: time.Minute, Tracks: []store.RecordingTrack{{Kind: "audio"}, {Kind: "video"}}}
+		change(&x)
+		if err := r.store.PutRecording(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("found", func(*store.Recording) {})
+	put("guessed", func(x *store.Recording) { x.Tracks = nil })
+	put("has", func(*store.Recording) {})
+	put("failed", func(*store.Recording) {})
+	put("sound", func(x *store.Recording) { x.Tracks = x.Tracks[:1] })
+	put("runs", func(x *store.Recording) { x.State = store.RecordingRunning })
+	put("missed", func(x *store.Recording) { x.State, x.File = store.RecordingMissed, "" })
+	put("binned", func(x *store.Recording) { x.Deleted = &x.Started })
+	if err := r.store.PutDerived(t.Context(), store.Derived{Recording: "has", Kind: string(Thumbnail), Result: "{}"}); err != nil {
+		t.Fatal(err)
+	}
+	before := New(Config{Now: r.clock}, r.store, slog.New(slog.DiscardHandler))
+	j, err := before.Add(t.Context(), Thumbnail, "failed", nil, "li")
+	if err == nil {
+		_, err = r.store.CancelJob(t.Context(), j.ID, r.clock())
+	}
+	before.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := make(chan string, 100)
+	maker := func(_ context.Context, rec store.Recording, j store.Job, _ func(float64)) (any, error) {
+		made <- rec.ID + " " + j.Kind
+		return nil, nil
+	}
+	r.start(Config{Low: true, Makers: map[Kind]Maker{Thumbnail: maker, Sprite: maker, Rendition: maker}})
+	want := map[string]bool{}
+	for _, id := range []string{"r", "found", "guessed"} {
+		for _, kind := range []Kind{Thumbnail, Sprite, Rendition} {
+			want[id+" "+string(kind)] = true
+		}
+	}
+	for range len(want) {
+		select {
+		case got := <-made:
+			if !want[got] {
+				t.Errorf("%s was made", got)
+			}
+			delete(want, got)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("not made: %v", want)
+		}
+	}
+	l, err := r.store.Unpictured(t.Context(), 100)
+	if err != nil || len(l) != 0 {
+		t.Errorf("%d are looked for again, %v", len(l), err)
+	}
+}

@@ -45,6 +45,21 @@ func (l ledger) PutRecording(ctx context.Context, rec store.Recording) error {
 	return nil
 }
 
+// PutDerived notes what was made, and what it takes of the disk.
+func (l ledger) PutDerived(ctx context.Context, d store.Derived) error {
+	if err := l.Store.PutDerived(ctx, d); err != nil {
+		return err
+	}
+	lib := l.server.library.Load()
+	if lib == nil {
+		return nil
+	}
+	if err := lib.Measure(ctx, d.Recording); err != nil { // what was made is there all the same
+		l.server.log.Warn("it is not known how much lies in the folder of a recording", "id", d.Recording, "err", err)
+	}
+	return nil
+}
+
 // jobTable is what the API sees of the queue.
 type jobTable struct{ *jobs.Service }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"tongxiang/internal/api"
+	"tongxiang/internal/store"
+	"tongxiang/recorder/retention"
 )
 
 const (
@@ -32,6 +34,10 @@ func (x storage) Storage(ctx context.Context) (api.StorageState, error) {
 	if err != nil {
 		return api.StorageState{}, err
 	}
+	held, err := s.store.Holdings(ctx, now.Add(-rateWindow))
+	if err != nil {
+		return api.StorageState{}, err
+	}
 	// What runs is in the library as it was when it was last written there.
 	if s.recorder != nil {
 		for _, rec := range s.recorder.Running() {
@@ -39,13 +45,44 @@ func (x storage) Storage(ctx context.Context) (api.StorageState, error) {
 			if err != nil {
 				continue // it ended, and was deleted, a moment ago
 			}
-			sum.Bytes += rec.Bytes - old.Bytes
+			more := rec.Size() - old.Size()
+			h := store.Holding{Class: rec.Class, Retention: rec.Retention, Expires: rec.Expires, Ended: now, Hold: rec.Hold, Bytes: more}
+			sum.Bytes += more
 			if !rec.Started.Before(now.Add(-rateWindow)) {
-				sum.Since += rec.Bytes - old.Bytes
+				sum.Since += more
+				h.Since = more
 			}
+			held = append(held, h)
 		}
 	}
-	return forecast(sum.Bytes, sum.Since, sum.First, max(int64(free)-minFree, 0), now), nil
+	out := forecast(sum.Bytes, sum.Since, sum.First, max(int64(free)-minFree, 0), now)
+	out.Beside, out.Derived = sum.Beside, sum.Made
+	out.Ruled = ruled(s.rules(), held, out, now)
+	return out, nil
+}
+
+// ruled says when the disk of a forecast will be full with what the rules remove.
+func ruled(rules retention.Rules, held []store.Holding, x api.StorageState, now time.Time) *time.Time {
+	if x.FullAt == nil {
+		return nil
+	}
+	rows := make([]retention.Row, len(held))
+	rate := map[string]int64{}
+	for i, h := range held {
+		rows[i] = retention.Row{
+			Class: h.Class, Retention: h.Retention, Expires: h.Expires, Ended: h.Ended, Bytes: h.Bytes, Hold: h.Hold, Deleted: h.Deleted,
+		}
+		rate[h.Class] += h.Since
+	}
+	for class := range rate {
+		rate[class] = int64(float64(rate[class]) / x.Measured)
+	}
+	at, full := rules.Forecast(now, rows, rate, x.Free)
+	if !full {
+		return nil
+	}
+	at = at.UTC().Truncate(time.Second)
+	return &at
 }
 
 // forecast says when the free bytes will be used up, if as much is recorded as was

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"tongxiang/internal/api"
+	"tongxiang/internal/store"
+	"tongxiang/recorder/retention"
 )
 
 func TestForecastSaysWhenTheDiskIsFull(t *testing.T) {
@@ -35,5 +37,36 @@ func TestForecastSaysWhenTheDiskIsFull(t *testing.T) {
 		if got != x.want {
 			t.Errorf("%s: %+v, want %+v", x.name, got, x.want)
 		}
+	}
+}
+
+func TestForecastCountsWhatRetentionRemoves(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	first := now.AddDate(-1, 0, 0)
+	month, err := retention.Parse("30d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := retention.Rules{Classes: map[string]retention.Class{"news": {Keep: month}, "meeting": {}}, Bin: 5 * 24 * time.Hour}
+	held := []store.Holding{ // 20 a day of news and 1 of meetings
+		{Class: "news", Ended: now.AddDate(0, 0, -6), Bytes: 200, Since: 140},
+		{Class: "news", Ended: now, Bytes: 0},
+		{Class: "meeting", Ended: now, Bytes: 1000, Since: 7},
+	}
+	x := forecast(1200, 147, &first, 600, now)
+	if x.PerDay != 21 || x.FullAt == nil {
+		t.Fatalf("%+v", x)
+	}
+	// The first news go in 29 days and make 200 of room; the rest is a matter of meetings.
+	got := ruled(rules, held, x, now)
+	if got == nil || got.Before(now.AddDate(0, 2, 0)) {
+		t.Errorf("full at %v, and without rules at %v", got, x.FullAt)
+	}
+	held[0].Hold = true
+	if held := ruled(rules, held, x, now); held == nil || !held.Before(*got) {
+		t.Errorf("what is held makes room: %v", held)
+	}
+	if got := ruled(rules, nil, forecast(1200, 0, &first, 600, now), now); got != nil {
+		t.Errorf("nothing is recorded, and full at %v", got)
 	}
 }

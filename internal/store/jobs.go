@@ -231,6 +231,20 @@ func (s *Store) PruneJobs(ctx context.Context, before time.Time) (int64, error) 
 	return n, nil
 }
 
+// Unpictured returns recordings that may have pictures and have ended, of which there
+// is no thumbnail and no job for one is listed: newest first, and at most that many.
+func (s *Store) Unpictured(ctx context.Context, most int) ([]Recording, error) {
+	l, err := many(ctx, s.read, scanRecording, "SELECT "+recordingColumns+` FROM recordings
+		WHERE state NOT IN ('recording', 'waiting') AND file <> '' AND duration > 0 AND deleted IS NULL AND (tracks = '[]' OR tracks LIKE '%"kind":"video"%')
+		AND NOT EXISTS (SELECT 1 FROM derived WHERE derived.recording = recordings.id AND derived.kind = 'thumbnail')
+		AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.recording = recordings.id AND jobs.kind = 'thumbnail')
+		ORDER BY ord DESC LIMIT $1`, most)
+	if err != nil {
+		return nil, fmt.Errorf("list recordings without a thumbnail: %w", err)
+	}
+	return l, nil
+}
+
 // Derived is something that was made of a recording and lies in its folder.
 type Derived struct {
 	Recording string

@@ -53,13 +53,15 @@ type Recording struct {
 	Started  time.Time
 	Ended    *time.Time
 	Duration time.Duration // of the media; kept to microseconds
-	Bytes    int64
-	File     string // path of the main media file below the recordings folder
-	Format   string // fmp4, ts
-	Reason   string // stable code: why it waits, failed, was interrupted or missed
-	Detail   string // what is known beyond the code
-	Schedule string // id of the schedule that began it
-	Event    string // id of the programme guide's event
+	Bytes    int64         // of the main media file
+	Beside   int64         // of all else in its folder: sites' own files, indexes, the manifest; 0: not known yet
+	Made     int64         // of what jobs made of it; see [Store.PutUsage]
+	File     string        // path of the main media file below the recordings folder
+	Format   string        // fmp4, ts
+	Reason   string        // stable code: why it waits, failed, was interrupted or missed
+	Detail   string        // what is known beyond the code
+	Schedule string        // id of the schedule that began it
+	Event    string        // id of the programme guide's event
 	Gaps     []Gap
 	Tracks   []RecordingTrack
 
@@ -74,6 +76,9 @@ type Recording struct {
 	Units     []string
 }
 
+// Size returns how many bytes the recording takes of the disk.
+func (r Recording) Size() int64 { return r.Bytes + r.Beside + r.Made }
+
 // RecordingFilter chooses recordings; empty fields mean any.
 type RecordingFilter struct {
 	Stream string
@@ -81,13 +86,13 @@ type RecordingFilter struct {
 	Active bool // only those that the recorder is at work on
 }
 
-const recordingColumns = "id, stream, title, class, state, started, ended, duration, bytes, file, format, reason, detail, schedule, event, gaps, tracks, retention, expires, hold, deleted, people, units"
+const recordingColumns = "id, stream, title, class, state, started, ended, duration, bytes, file, format, reason, detail, schedule, event, gaps, tracks, retention, expires, hold, deleted, people, units, beside, made"
 
 func scanRecording(r scanner, x *Recording) error {
 	var us int64
 	err := r.Scan(&x.ID, &x.Stream, &x.Title, &x.Class, &x.State, at{&x.Started}, maybe{&x.Ended}, &us, &x.Bytes, &x.File,
 		&x.Format, &x.Reason, &x.Detail, &x.Schedule, &x.Event, rows[Gap]{&x.Gaps}, rows[RecordingTrack]{&x.Tracks},
-		&x.Retention, maybe{&x.Expires}, &x.Hold, maybe{&x.Deleted}, rows[string]{&x.People}, rows[string]{&x.Units})
+		&x.Retention, maybe{&x.Expires}, &x.Hold, maybe{&x.Deleted}, rows[string]{&x.People}, rows[string]{&x.Units}, &x.Beside, &x.Made)
 	x.Duration = time.Duration(us) * time.Microsecond
 	return err
 }
@@ -118,8 +123,8 @@ func rowsText[T any](l []T) (string, error) {
 }
 
 // PutRecording adds a recording, or writes what the recorder knows of the one with
-// its id: all but Title, Class, Schedule, Event and what is the library's, which
-// people may have changed meanwhile.
+// its id: all but Title, Class, Schedule, Event, Made and what is the library's, which
+// people or jobs may have changed meanwhile.
 func (s *Store) PutRecording(ctx context.Context, x Recording) error {
 	if x.Format == "" {
 		x.Format = "fmp4"
@@ -133,10 +138,10 @@ func (s *Store) PutRecording(ctx context.Context, x Recording) error {
 		return fmt.Errorf("put recording %q: %w", x.ID, err)
 	}
 	const update = `UPDATE recordings SET stream = $1, state = $2, started = $3, ended = $4, duration = $5, bytes = $6, file = $7,
-		format = $8, reason = $9, detail = $10, gaps = $11, tracks = $12 WHERE id = $13`
+		format = $8, reason = $9, detail = $10, gaps = $11, tracks = $12, beside = $13 WHERE id = $14`
 	args := []any{
 		x.Stream, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
-		x.Format, x.Reason, x.Detail, gaps, tracks, x.ID,
+		x.Format, x.Reason, x.Detail, gaps, tracks, x.Beside, x.ID,
 	}
 	// Most of the time it is there and its words stay. Somebody else may add it
 	// between the two, or take the number: then once more.
@@ -195,9 +200,9 @@ func (s *Store) addRecording(ctx context.Context, tx *sql.Tx, x Recording, gaps,
 		ord++
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO recordings (ord, "+recordingColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`,
 		ord, x.ID, x.Stream, x.Title, x.Class, string(x.State), micros(x.Started), microsOrNull(x.Ended), x.Duration.Microseconds(), x.Bytes, x.File,
-		x.Format, x.Reason, x.Detail, x.Schedule, x.Event, gaps, tracks, x.Retention, microsOrNull(x.Expires), x.Hold, microsOrNull(x.Deleted), people, units)
+		x.Format, x.Reason, x.Detail, x.Schedule, x.Event, gaps, tracks, x.Retention, microsOrNull(x.Expires), x.Hold, microsOrNull(x.Deleted), people, units, x.Beside, x.Made)
 	if err != nil {
 		return err
 	}

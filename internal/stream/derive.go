@@ -49,11 +49,11 @@ func (t *Track) FollowFrames(rd *Reader, from Start) (*Cursor[media.Frame], erro
 		if err != nil {
 			return nil, fmt.Errorf("derive frames of %s: %w", t.info.Label, err)
 		}
-		ring := NewRing[media.Frame](t.keep(Frames))
+		ring := newFrames(t.keep(Frames))
 		t.frames.Store(ring)
 		startDerive(t, t.packets.Load(), from, func(p *media.Packet) {
 			for _, f := range d.Push(p) {
-				ring.Write(f, f.Sync)
+				ring.Append(f, f.Sync, f.Size(), f.Arrival)
 			}
 		})
 		if t.Kind() == media.Video {

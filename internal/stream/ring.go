@@ -3,6 +3,7 @@ package stream
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Ring is a bounded log of immutable items with one writer and any number of
@@ -16,7 +17,11 @@ type Ring[T any] struct {
 	mask  uint64
 
 	head     atomic.Uint64 // position of the next write
+	tail     atomic.Uint64 // position of the oldest item; below it everything was let go
 	lastSync atomic.Uint64 // position of the newest sync point, plus one; 0: none yet
+
+	bounds Bounds
+	held   int64 // bytes between tail and head; the writer's
 
 	mu      sync.Mutex // guards changes to readers
 	readers atomic.Pointer[[]*Reader]
@@ -25,27 +30,56 @@ type Ring[T any] struct {
 type slot[T any] struct {
 	item atomic.Pointer[T]
 	sync atomic.Bool
+	// What follows is the writer's.
+	bytes int64
+	at    int64
+}
+
+// Bounds are what a ring keeps at most beside its number of items. What is beyond
+// them is let go when the next item is written, the oldest first; a reader that was
+// not as far has fallen off. The newest item always stays.
+type Bounds struct {
+	// Span is how much earlier than the newest item an item may have come. What lies
+	// behind the newest sync point stays however old it is: joiners begin there. 0: any.
+	Span time.Duration
+	// Bytes is how much all items may have together; 0: any.
+	Bytes int64
 }
 
 // NewRing returns a ring that keeps at least size-1 items; size is rounded up to
 // a power of two, and is at least 2.
-func NewRing[T any](size int) *Ring[T] {
+func NewRing[T any](size int) *Ring[T] { return NewBoundedRing[T](size, Bounds{}) }
+
+// NewBoundedRing returns a ring that keeps at least size-1 items, or as many as are
+// within b.
+func NewBoundedRing[T any](size int, b Bounds) *Ring[T] {
 	n := 2
 	for n < size {
 		n *= 2
 	}
-	r := &Ring[T]{slots: make([]slot[T], n), mask: uint64(n - 1)}
+	r := &Ring[T]{slots: make([]slot[T], n), mask: uint64(n - 1), bounds: b}
 	r.readers.Store(&[]*Reader{})
 	return r
 }
 
-// Write appends item, which must not change afterwards, and wakes the readers.
-// sync says whether a reader may start at it. Only the ring's one writer may call it.
-func (r *Ring[T]) Write(item *T, sync bool) {
-	pos := r.head.Load()
+// Write is [Ring.Append] for a ring without bounds.
+func (r *Ring[T]) Write(item *T, sync bool) { r.Append(item, sync, 0, 0) }
+
+// Append appends item, which must not change afterwards, and wakes the readers.
+// sync says whether a reader may start at it, bytes how much it has, and at when it
+// came, in nanoseconds of any clock that does not go back. Only the ring's one writer
+// may call it.
+func (r *Ring[T]) Append(item *T, sync bool, bytes int, at int64) {
+	pos, tail := r.head.Load(), r.tail.Load()
 	s := &r.slots[pos&r.mask]
+	if pos-tail == uint64(len(r.slots)) { // what is in the slot goes
+		tail++
+		r.held -= s.bytes
+	}
 	s.item.Store(item)
 	s.sync.Store(sync)
+	s.bytes, s.at = int64(bytes), at
+	r.held += s.bytes
 	// The order matters: the position is published before the sync point that
 	// lies below it, and both before the wake-up. A reader that goes to sleep
 	// looks once more after it has armed its wake-up, so it sees either the
@@ -54,8 +88,29 @@ func (r *Ring[T]) Write(item *T, sync bool) {
 	if sync {
 		r.lastSync.Store(pos + 1)
 	}
+	r.letGo(tail, pos, at)
 	for _, rd := range *r.readers.Load() {
 		rd.signal()
+	}
+}
+
+// letGo drops what is beyond the bounds now that the item at pos is there.
+func (r *Ring[T]) letGo(tail, pos uint64, now int64) {
+	first := tail
+	sync := r.lastSync.Load()
+	for tail < pos {
+		s := &r.slots[tail&r.mask]
+		old := r.bounds.Span > 0 && now-s.at > int64(r.bounds.Span) && (sync == 0 || tail+1 < sync)
+		if !old && (r.bounds.Bytes == 0 || r.held <= r.bounds.Bytes) {
+			break
+		}
+		r.held -= s.bytes
+		tail++
+	}
+	// The tail is published before its slots are emptied: who finds one empty sees why.
+	r.tail.Store(tail)
+	for ; first < tail; first++ {
+		r.slots[first&r.mask].item.Store(nil)
 	}
 }
 
@@ -69,7 +124,7 @@ func (r *Ring[T]) at(pos uint64) (item *T, sync bool) {
 	// The writer fills the slot of head before it publishes it, so the oldest
 	// slot may be in the middle of being replaced: it does not count as present.
 	head := r.head.Load()
-	if pos >= head || head-pos >= uint64(len(r.slots)) {
+	if pos >= head || head-pos >= uint64(len(r.slots)) || pos < r.tail.Load() {
 		return nil, false
 	}
 	return item, sync
@@ -77,20 +132,26 @@ func (r *Ring[T]) at(pos uint64) (item *T, sync bool) {
 
 // oldest returns the lowest position that is safe to read.
 func (r *Ring[T]) oldest() uint64 {
-	head := r.head.Load()
+	head, tail := r.head.Load(), r.tail.Load()
 	if keep := uint64(len(r.slots) - 1); head > keep {
-		return head - keep
+		return max(head-keep, tail)
 	}
-	return 0
+	return tail
 }
 
 // newestSync returns the position of the newest sync point still present.
 func (r *Ring[T]) newestSync() (uint64, bool) {
-	s := r.lastSync.Load()
-	if s == 0 || s-1 < r.oldest() {
-		return 0, false
+	for s := r.lastSync.Load(); s > 0; {
+		if s-1 >= r.oldest() {
+			return s - 1, true
+		}
+		newer := r.lastSync.Load() // what was let go meanwhile was let go for it
+		if newer == s {
+			break
+		}
+		s = newer
 	}
-	return s - 1, true
+	return 0, false
 }
 
 func (r *Ring[T]) attach(rd *Reader) {

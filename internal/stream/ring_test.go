@@ -131,12 +131,100 @@ func TestClosingOneOfTwoCursorsKeepsTheOtherAwake(t *testing.T) {
 	}
 }
 
+func TestWhatIsBeyondTheBoundsIsLetGo(t *testing.T) {
+	second := int64(time.Second)
+	ring := NewBoundedRing[item](64, Bounds{Span: 4 * time.Second, Bytes: 1000})
+	left := func() (n, bytes int) {
+		for i := range ring.slots {
+			if ring.slots[i].item.Load() != nil {
+				n++
+				bytes += int(ring.slots[i].bytes)
+			}
+		}
+		return n, bytes
+	}
+	n := 0
+	write := func(count int, sync bool, bytes int, at int64) {
+		for range count {
+			ring.Append(&item{n}, sync, bytes, at)
+			n++
+		}
+	}
+	rd := NewReader(nil)
+	c := newCursor(ring, rd, AtLive)
+	defer c.Close()
+	for i := range int64(8) { // a sync point each two seconds
+		write(1, i%2 == 0, 10, i*second)
+	}
+	if n, bytes := left(); n != 5 || bytes != 50 {
+		t.Errorf("%d items of %d bytes are held, want those of 4 s: 5 of 50", n, bytes)
+	}
+	if it := c.Next(); it == nil || it.n != 6 || c.Lost() != 0 {
+		t.Errorf("who was asleep begins with %v and lost %d, want the newest sync point 6", it, c.Lost())
+	}
+	old := newCursor(ring, NewReader(nil), AtOldest)
+	if it := old.Next(); it == nil || it.n != 4 {
+		t.Errorf("the oldest that a joiner can begin with is %v, want 4", it)
+	}
+	old.Close()
+	if it := c.Next(); it == nil || it.n != 7 || c.Next() != nil {
+		t.Errorf("%v, want 7 and nothing more", it)
+	}
+
+	// A GOP without an end: what is behind its beginning stays though it is old.
+	write(1, true, 10, 8*second)
+	write(20, false, 10, 30*second)
+	if n, _ := left(); n != 21 {
+		t.Errorf("%d items are held, want the GOP of 21", n)
+	}
+	joiner := newCursor(ring, NewReader(nil), AtSync)
+	if it := joiner.Next(); it == nil || it.n != 8 {
+		t.Errorf("a joiner begins with %v, want the newest sync point 8", it)
+	}
+	joiner.Close()
+	for range 21 {
+		if it := c.Next(); it == nil || c.Gap() {
+			t.Fatalf("the reader lost something before %v", it)
+		}
+	}
+
+	// Too many bytes: the sync point goes as well, and readers wait for the next.
+	write(3, false, 490, 31*second)
+	if n, bytes := left(); n != 2 || bytes != 980 {
+		t.Errorf("%d items of %d bytes are held, want 2 of 980", n, bytes)
+	}
+	write(1, false, 5000, 32*second)
+	if n, bytes := left(); n != 1 || bytes != 5000 {
+		t.Errorf("%d items of %d bytes are held, want the newest alone", n, bytes)
+	}
+	if it := c.Next(); it != nil {
+		t.Errorf("got item %d without a sync point", it.n)
+	}
+	write(1, true, 10, 33*second)
+	if it := c.Next(); it == nil || it.n != n-1 || !c.Gap() || c.Lost() != 4 {
+		t.Errorf("got %v, %d lost, want the sync point %d and 4", it, c.Lost(), n-1)
+	}
+
+	// More items than slots: as without bounds.
+	write(1000, true, 1, 33*second)
+	if n, bytes := left(); n != 64 || bytes != 64 || ring.held != 64 {
+		t.Errorf("%d items of %d bytes are held (%d are counted), want 64", n, bytes, ring.held)
+	}
+}
+
 // TestRingUnderRace lets writers run free against readers of all speeds. Run
 // with -race it checks the order of publication and wake-up; without, that
 // nothing is returned twice, out of order, or lost without being counted.
-func TestRingUnderRace(t *testing.T) {
+func TestRingUnderRace(t *testing.T) { testRingUnderRace(t, NewRing[item](256)) }
+
+// TestBoundedRingUnderRace has a ring that lets items go long before they are
+// overwritten.
+func TestBoundedRingUnderRace(t *testing.T) {
+	testRingUnderRace(t, NewBoundedRing[item](256, Bounds{Span: 40, Bytes: 100}))
+}
+
+func testRingUnderRace(t *testing.T, ring *Ring[item]) {
 	const items = 200_000
-	ring := NewRing[item](256)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -174,7 +262,7 @@ func TestRingUnderRace(t *testing.T) {
 		})
 	}
 	for i := range items {
-		ring.Write(&item{i}, i%16 == 0 || i == items-1)
+		ring.Append(&item{i}, i%16 == 0 || i == items-1, 1+i%3, int64(i))
 		if i%512 == 0 {
 			runtime.Gosched()
 		}
@@ -183,13 +271,14 @@ func TestRingUnderRace(t *testing.T) {
 }
 
 func TestWriteDoesNotAllocate(t *testing.T) {
-	ring := NewRing[item](256)
+	ring := NewBoundedRing[item](256, Bounds{Span: 10, Bytes: 1000})
 	for range 300 {
 		newCursor(ring, NewReader(nil), AtLive)
 	}
 	it := &item{}
-	if n := testing.AllocsPerRun(1000, func() { ring.Write(it, true) }); n != 0 {
-		t.Errorf("Write to 300 readers allocates %.1f times", n)
+	at := int64(0)
+	if n := testing.AllocsPerRun(1000, func() { at++; ring.Append(it, true, 50, at) }); n != 0 {
+		t.Errorf("a write for 300 readers allocates %.1f times", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tongxiang/internal/media"
 )
@@ -36,7 +37,8 @@ type TrackInfo struct {
 	RID    string // the layer's RTP stream id (RFC 8851), when it has one
 	Form   Form
 	Format media.Format
-	// Keep is how many items the ring keeps at least; 0: a default by kind and form.
+	// Keep is how many items the ring keeps; 0: a default by kind and form. Frames are
+	// bounded by time and bytes as well.
 	Keep int
 }
 
@@ -75,6 +77,20 @@ const (
 	keepAudio        = 512
 )
 
+// Frames are as large as their source likes, and a channel of 8 Mbit/s has a megabyte
+// of them a second: what is older than keepSpan goes, but for the GOP that a joiner
+// begins with. That is what those who look back want: HLS begins with 8 s, recordings
+// with a pre-roll of a few. A reader that falls back further has lost its line anyway.
+// keepBytes bounds a source whatever it sends: 10 s of 50 Mbit/s.
+const (
+	keepSpan  = 10 * time.Second
+	keepBytes = 64 << 20
+)
+
+func newFrames(size int) *Ring[media.Frame] {
+	return NewBoundedRing[media.Frame](size, Bounds{Span: keepSpan, Bytes: keepBytes})
+}
+
 func newTrack(info TrackInfo, p *Publisher) *Track {
 	t := &Track{info: info, onEdit: p.stream.edited, sink: p.sink, keyFrame: make(chan struct{}, 1), done: make(chan struct{})}
 	f := info.Format
@@ -87,7 +103,7 @@ func newTrack(info TrackInfo, p *Publisher) *Track {
 		t.packets.Store(NewRing[media.Packet](t.keep(Packets)))
 		t.cache = make([]atomic.Pointer[media.Packet], t.keep(Packets))
 	} else {
-		t.frames.Store(NewRing[media.Frame](t.keep(Frames)))
+		t.frames.Store(newFrames(t.keep(Frames)))
 	}
 	return t
 }
@@ -157,12 +173,13 @@ func (t *Track) WritePacket(p *media.Packet) {
 // WriteFrame appends a frame. Only the publisher of a track of frames may call
 // it, from one goroutine; f must not change afterwards.
 func (t *Track) WriteFrame(f *media.Frame) {
-	t.count(f.Sync, f.Size(), f.Arrival)
+	size := f.Size()
+	t.count(f.Sync, size, f.Arrival)
 	if t.sink != nil {
 		t.sink.Frame(t, f)
 		return
 	}
-	t.frames.Load().Write(f, f.Sync)
+	t.frames.Load().Append(f, f.Sync, size, f.Arrival)
 }
 
 func (t *Track) count(sync bool, size int, arrival int64) {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"tongxiang/internal/media"
 	"tongxiang/internal/mpegts"
 	"tongxiang/internal/playout/fmp4"
 )
@@ -169,100 +168,6 @@ func indexTS(r io.ReaderAt, known []Entry, size int64) ([]Entry, error) {
 		at += int64(n)
 	}
 	return append(out, s.finish()...), nil
-}
-
-// tsScanner makes entries of packets as they lie in a file, where only the
-// programme's clock tells the time.
-type tsScanner struct {
-	demux *mpegts.Demuxer
-	pcr   uint16
-	video uint16
-	kind  byte
-	at    int64
-	line  media.Timeline
-	zero  media.Time
-	shift time.Duration
-	begun bool
-	now   time.Duration
-	out   []Entry
-	open  bool
-	cur   Entry
-	crc   []byte
-}
-
-func newTSScanner(at int64, start time.Duration) *tsScanner {
-	s := &tsScanner{at: at, shift: start, now: start}
-	s.demux = mpegts.NewDemuxer(mpegts.Handler{
-		Service: func(v *mpegts.Service) {
-			s.pcr, s.video = v.PCRPID, 0
-			for _, st := range v.Streams {
-				if s.video == 0 && st.Codec.Kind() == media.Video {
-					s.video, s.kind = st.PID, st.Type
-				}
-			}
-		},
-		PCR: func(pid uint16, pcr int64, _ bool) {
-			if pid != s.pcr {
-				return
-			}
-			// Without arrivals time goes on by the clock itself; a jump of it is a step of nothing.
-			t, _ := s.line.Time(uint64(pcr/300), int64(s.line.Latest()))
-			if !s.begun {
-				s.zero, s.begun = t, true
-			}
-			s.now = max(s.now, t.Sub(s.zero)+s.shift)
-		},
-		Want: func(*mpegts.Service) bool { return false },
-	})
-	return s
-}
-
-const (
-	// fragment is how much one entry of a scan tells of.
-	fragment = time.Second
-	// maxFragment bounds it in bytes: a stream that has no clock, or no tables.
-	maxFragment = 8 << 20
-)
-
-func (s *tsScanner) packet(p []byte) {
-	pid := uint16(p[1]&0x1F)<<8 | uint16(p[2])
-	sync := s.video != 0 && pid == s.video && mpegts.RandomAccess(p, s.kind)
-	tables := pid == 0
-	s.demux.Feed(p, 0)
-	long := s.now - s.cur.Start()
-	// Tables stand before a picture where decoding can start: cut there.
-	if s.open && (tables && long >= fragment*6/10 || long >= 5*fragment || len(s.crc) >= maxFragment) {
-		s.close()
-	}
-	if !s.open {
-		s.open = true
-		s.cur = Entry{Offset: s.at, TimeUS: s.now.Microseconds()}
-	}
-	if sync && len(s.crc) <= 8*mpegts.PacketSize {
-		s.cur.Sync = true
-	}
-	if s.cur.PTS == nil && pid == s.video {
-		if pts := mpegts.PacketPTS(p); pts != mpegts.NoTime {
-			s.cur.PTS = &pts
-		}
-	}
-	s.crc = append(s.crc, p...)
-	s.at += mpegts.PacketSize
-}
-
-func (s *tsScanner) close() {
-	s.cur.Length = s.at - s.cur.Offset
-	s.cur.DurationUS = max(s.now.Microseconds()-s.cur.TimeUS, 0)
-	s.cur.CRC = Hex(Checksum(s.crc))
-	s.out = append(s.out, s.cur)
-	s.crc, s.open = s.crc[:0], false
-}
-
-func (s *tsScanner) finish() []Entry {
-	if s.open {
-		s.close()
-	}
-	return s.out
 }
 
 // Measure returns how much there is of an MP4 file that has no index beside it, and

@@ -61,7 +61,7 @@ func (p Period) End(from time.Time) (time.Time, bool) {
 // Class is how recordings of one class are kept.
 type Class struct {
 	Keep  Period
-	Quota int64 // bytes of all of them, those in the bin too; 0: no bound
+	Quota int64 // bytes of all of them, those in the bin and what was made of them too; 0: no bound
 }
 
 // Rules are the operator's.
@@ -78,7 +78,7 @@ type Row struct {
 	Retention string     // see [store.Recording]
 	Expires   *time.Time // with Retention "date"
 	Ended     time.Time
-	Bytes     int64
+	Bytes     int64 // with everything in its folder
 	Active    bool
 	Hold      bool
 	Deleted   *time.Time

@@ -23,8 +23,12 @@ export interface Storage {
   readonly perDay: number
   /** Days of recordings that the rate was measured over. */
   readonly measured: number
-  /** Null: not by what is recorded now. */
+  /** If nothing is removed; null: not by what is recorded now. */
   readonly fullAt: Date | null
+  /** With what retention and quotas remove until then; null: never. */
+  readonly fullByRules: Date | null
+  /** Of used, what jobs made: pictures, low renditions, exports. */
+  readonly derived: number
 }
 
 /** Null where the server has no such part: it is shown as not available. */
@@ -80,6 +84,8 @@ export const desk = {
       perDay: count(row['bytes_per_day']),
       measured: count(row['measured_days']),
       fullAt: date(row['full_at']),
+      fullByRules: date(row['full_at_by_rules']),
+      derived: count(row['derived']),
     }
   },
 }
