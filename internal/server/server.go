@@ -169,7 +169,10 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildHandler(); err != nil {
 		return s, err
 	}
-	return s, s.listen()
+	if err := s.listen(); err != nil {
+		return s, err
+	}
+	return s, s.firstAdministrator(ctx)
 }
 
 func (s *Server) buildAuth(ctx context.Context) error {
@@ -181,9 +184,12 @@ func (s *Server) buildAuth(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.buildMeetings(key); err != nil {
-		return err
-	}
+	return s.buildMeetings(key)
+}
+
+// firstAdministrator makes the first account. It comes last: a start that fails, at a
+// port that is taken, would make it and never show its password.
+func (s *Server) firstAdministrator(ctx context.Context) error {
 	name, password, created, err := s.auth.EnsureAdministrator(ctx)
 	if err != nil {
 		return err
