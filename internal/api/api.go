@@ -174,7 +174,7 @@ var (
 	errBadRequest = apierr.New(http.StatusBadRequest, "bad_request",
 		"The request could not be read.", "无法识别该请求。")
 	errInvalid = apierr.New(http.StatusUnprocessableEntity, "invalid",
-		"Something in the request is missing or wrong; see errors.", "请求中有缺失或错误的内容，详见 errors。")
+		"Something is missing or wrong; see what is said beside it.", "填写的内容有缺失或错误，请看具体说明。")
 	errNotFound = apierr.New(http.StatusNotFound, "not_found",
 		"There is no such thing here.", "没有找到所请求的内容。")
 	errTooLarge = apierr.New(http.StatusRequestEntityTooLarge, "too_large",
