@@ -202,6 +202,7 @@ export default {
     header:
       'The RTSP, RTMP and HTTP-TS addresses contain it; HLS, WHEP and WHIP take the header Authorization: Bearer and the token.',
     issue: 'Make a token',
+    administrators: 'Only administrators may issue tokens. Ask one of them.',
     validity: 'Validity',
     days: { d1: 'Valid for 1 day', d30: 'Valid for 30 days', d365: 'Valid for 1 year' },
   },

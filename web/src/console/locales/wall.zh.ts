@@ -167,6 +167,7 @@ export default {
     once: '令牌只显示这一次，请立即复制并妥善保管。',
     header: 'RTSP、RTMP、HTTP-TS 的地址中已包含令牌；HLS、WHEP、WHIP 用请求头 Authorization: Bearer 加令牌。',
     issue: '生成令牌',
+    administrators: '只有系统管理员可以生成令牌，请联系系统管理员。',
     validity: '有效期',
     days: { d1: '有效期 1 天', d30: '有效期 30 天', d365: '有效期 1 年' },
   },
