@@ -137,6 +137,11 @@ const en: typeof zh = {
       unknown: 'Unknown',
     },
   },
+  form: {
+    missing: 'Please fill in “{name}”.',
+    short: '“{name}” is too short: at least {least} characters.',
+    wrong: '“{name}” is not right. {hint}',
+  },
   users: {
     add: 'Add user',
     name: 'User name',

@@ -195,7 +195,7 @@ export default {
     },
     pushFor: {
       rtsp: 'encoders, cameras, ffmpeg',
-      rtmp: 'OBS and older encoders; switched on in the configuration',
+      rtmp: 'OBS and older encoders',
       whip: 'OBS 30 and later',
     },
     once: 'The token is shown this once. Copy it now and keep it safe.',

@@ -161,7 +161,7 @@ export default {
     },
     pushFor: {
       rtsp: '编码器、摄像机、ffmpeg',
-      rtmp: 'OBS 和旧式编码器；需在配置中启用',
+      rtmp: 'OBS 和旧式编码器',
       whip: 'OBS 30 及以上',
     },
     once: '令牌只显示这一次，请立即复制并妥善保管。',

@@ -128,6 +128,11 @@ export default {
       unknown: '未知',
     },
   },
+  form: {
+    missing: '请填写“{name}”。',
+    short: '“{name}”太短，至少 {least} 个字符。',
+    wrong: '“{name}”填写得不对。{hint}',
+  },
   users: {
     add: '添加用户',
     name: '用户名',

@@ -52,7 +52,6 @@ export default {
     save: 'Create',
     needTitle: 'Enter a title.',
     wrongTimes: 'The end must be after the start.',
-    copy: 'Meeting {id}',
     link: 'Copy link',
     linkNamed: 'Copy the link of {title}',
     copied: 'Link copied: send it to those who shall take part.',

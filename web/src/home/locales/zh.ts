@@ -51,7 +51,6 @@ export default {
     save: '创建',
     needTitle: '请输入会议名称。',
     wrongTimes: '结束时间必须晚于开始时间。',
-    copy: '会议号 {id}',
     link: '复制链接',
     linkNamed: '复制会议链接：{title}',
     copied: '链接已复制，可以发给参会人。',
