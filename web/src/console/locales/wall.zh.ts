@@ -105,7 +105,7 @@ export default {
       removed: '信号源已删除',
     },
     noChecks: '本频道没有传输流，不做码流检测；或尚未收到数据。',
-    checksHint: '按 ETSI TR 101 290统计。“打开后新增”大于 0 说明问题正在发生；1 级错误会影响收看。',
+    checksHint: '按 ETSI TR 101 290 统计。“打开后新增”大于 0 说明问题正在发生；1 级错误会影响收看。',
     clause: '编号',
     check: '检测项目',
     meaning: '含义',
