@@ -100,6 +100,11 @@ export class View {
       label.replaceChildren(box('number', screen.digits + '_'))
       return
     }
+    if (screen.missed !== '') {
+      label.hidden = false
+      label.replaceChildren(box('number', screen.missed), box('name', this.#words.noSuchChannel))
+      return
+    }
     label.hidden = screen.label === null
     if (screen.label === null) return
     label.replaceChildren(box('number', String(screen.label.number)), box('name', screen.label.name))
