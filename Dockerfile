@@ -29,8 +29,8 @@ USER tongxiang
 WORKDIR /data
 VOLUME /data
 ENV TONGXIANG_DATA=/data
-# Pages and API; WebRTC media; RTSP.
-EXPOSE 8080/tcp 8443/tcp 8443/udp 8444/tcp 8554/tcp
+# Pages and API; WebRTC media; RTSP. With --network host nothing needs to be published.
+EXPOSE 8080/tcp 8443/tcp 8443/udp 8444/tcp 8554/tcp 8000/udp 8001/udp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s \
   CMD ["tongxiang", "healthcheck"]

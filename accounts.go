@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,17 +26,17 @@ func token(args []string, out io.Writer) error {
 	var path, role string
 	var q auth.TokenRequest
 	err := flags("token", args, func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "")
-		fs.StringVar(&q.Subject, "subject", "", "")
-		fs.StringVar(&role, "role", "", "")
-		fs.StringVar(&q.Stream, "stream", "", "")
-		fs.DurationVar(&q.TTL, "ttl", time.Hour, "")
+		configFlag(fs, &path)
+		fs.StringVar(&q.Subject, "subject", "", "whose token it is, a `NAME` for the audit")
+		fs.StringVar(&role, "role", "", "the `ROLE` whose rights it has")
+		fs.StringVar(&q.Stream, "stream", "", "the only stream that it is good for, such as channels/cctv1: `NAME`; without it all")
+		fs.DurationVar(&q.TTL, "ttl", time.Hour, "how long it is good for, a `TIME` such as 1h; 8760h at most")
 	})
 	if err != nil {
 		return err
 	}
 	if q.Subject == "" || role == "" {
-		return fmt.Errorf("%w: token needs --subject and --role", errUsage)
+		return misuse("token", "needs --subject and --role")
 	}
 	q.Role = auth.Role(role)
 	cfg, err := load(path)
@@ -50,7 +52,7 @@ func token(args []string, out io.Writer) error {
 	}
 	t, _, err := auth.Sign(key, q, time.Now())
 	if err != nil {
-		return err
+		return explain(err)
 	}
 	fmt.Fprintln(out, t)
 	return nil
@@ -60,19 +62,32 @@ func token(args []string, out io.Writer) error {
 var errNoPassword = errors.New("no password on standard input")
 
 func user(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
-	if len(args) == 0 {
-		return fmt.Errorf("%w: user needs add, passwd or list", errUsage)
+	if len(args) > 0 && asksHelp(args[0]) {
+		return helpWanted{lines("user")}
+	}
+	if len(args) == 0 || !slices.Contains([]string{"add", "passwd", "list"}, args[0]) {
+		return misuse("user", "wants add, passwd or list")
 	}
 	command, args := args[0], args[1:]
 	var path, name, display, role string
 	err := flags("user "+command, args, func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "")
-		fs.StringVar(&name, "name", "", "")
-		fs.StringVar(&display, "display", "", "")
-		fs.StringVar(&role, "role", "", "")
+		configFlag(fs, &path)
+		if command == "list" {
+			return
+		}
+		fs.StringVar(&name, "name", "", "the `NAME` to log in with")
+		if command == "add" {
+			fs.StringVar(&display, "display", "", "what others see, a `TEXT`; without it the name")
+			fs.StringVar(&role, "role", "", "administrator, operator, chair, member, viewer or kiosk: `ROLE`")
+		}
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case command != "list" && name == "":
+		return misuse("user "+command, "needs --name")
+	case command == "add" && role == "":
+		return misuse("user add", "needs --role")
 	}
 	cfg, err := load(path)
 	if err != nil {
@@ -116,11 +131,13 @@ func user(ctx context.Context, args []string, in io.Reader, out io.Writer) error
 		if err != nil {
 			return explain(err)
 		}
-		return explain(accounts.SetPassword(ctx, by, u.ID, password))
-	case "list":
-		return listUsers(ctx, st, out)
+		if err := accounts.SetPassword(ctx, by, u.ID, password); err != nil {
+			return explain(err)
+		}
+		fmt.Fprintf(out, "%s has another password and has to log in again\n", u.Name)
+		return nil
 	}
-	return fmt.Errorf("%w: there is no command user %s", errUsage, command)
+	return listUsers(ctx, st, out)
 }
 
 func listUsers(ctx context.Context, st *store.Store, out io.Writer) error {
@@ -141,6 +158,9 @@ func listUsers(ctx context.Context, st *store.Store, out io.Writer) error {
 }
 
 func readPassword(in io.Reader) (string, error) {
+	if f, ok := in.(*os.File); ok && terminal(f) {
+		fmt.Fprint(os.Stderr, "password (seen as you type): ")
+	}
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the password: %w", err)
@@ -151,11 +171,11 @@ func readPassword(in io.Reader) (string, error) {
 	return line, nil
 }
 
-// explain turns an error for people into its sentence.
+// explain turns an error for people into its sentences.
 func explain(err error) error {
 	var e *apierr.Error
 	if errors.As(err, &e) {
-		return fmt.Errorf("%s: %s", e.Code, e.EN)
+		return fmt.Errorf("%s: %s %s", e.Code, e.EN, e.ZH)
 	}
 	return err
 }

@@ -25,48 +25,46 @@ const (
 	exitUsage   = 2
 )
 
-// errUsage is an error in how the command was called.
-var errUsage = errors.New("wrong use")
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout); err != nil {
-		var wrong configs.Problems
-		switch {
-		case errors.As(err, &wrong):
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(exitUsage)
-		case errors.Is(err, errUsage):
-			fmt.Fprintln(os.Stderr, err)
-			fmt.Fprint(os.Stderr, usage)
-			os.Exit(exitUsage)
-		}
-		fmt.Fprintln(os.Stderr, "tongxiang:", err)
-		os.Exit(exitFailure)
-	}
+	os.Exit(say(run(ctx, os.Args[1:], os.Stdin, os.Stdout), os.Stderr))
 }
 
-const usage = `
-tongxiang [serve] [--config FILE]    run; without FILE: defaults, and ./tongxiang.yaml if it is there
-tongxiang check --config FILE        0 if valid; else file:line: key: what is wrong
-tongxiang probe URL|FILE [--json] [--seconds N]    what is in a transport stream or behind an RTSP address
-tongxiang token --subject NAME --role ROLE [--stream NAME] [--ttl 1h] [--config FILE]
-tongxiang user add --name NAME --role ROLE [--display TEXT] [--config FILE]    password from standard input
-tongxiang user passwd --name NAME [--config FILE]                              password from standard input
-tongxiang user list [--config FILE]
-tongxiang recordings reindex [--deep] [--config FILE]    make the library anew from the folders; --deep: compare checksums
-tongxiang healthcheck [--config FILE]    0 if the server on this machine answers
-tongxiang version
-`
-
-// run is the command without the process around it.
-func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
-	command := "serve"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		command, args = args[0], args[1:]
+// say tells how a command ended and returns the exit code.
+func say(err error, out io.Writer) int {
+	var wrong configs.Problems
+	var use *useError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &wrong):
+		fmt.Fprintln(out, err)
+		return exitUsage
+	case errors.As(err, &use):
+		fmt.Fprintf(out, "%v\n\n%s\ntongxiang help: all commands\n", err, lines(use.command))
+		return exitUsage
 	}
-	switch command {
+	fmt.Fprintln(out, "tongxiang:", err)
+	if a := advice(err); a != "" {
+		fmt.Fprintln(out, a)
+	}
+	return exitFailure
+}
+
+// command runs what the first word names.
+func command(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
+	name := "serve"
+	if len(args) > 0 && (asksHelp(args[0]) || strings.HasSuffix(args[0], "-version") || !strings.HasPrefix(args[0], "-")) {
+		name, args = args[0], args[1:]
+	}
+	switch {
+	case asksHelp(name) && len(args) == 0:
+		return helpWanted{strings.TrimPrefix(usage, "\n") + usageEnd}
+	case asksHelp(name):
+		return helpWanted{lines(strings.Join(args, " "))}
+	}
+	switch name {
 	case "serve":
 		return serve(ctx, args, out)
 	case "probe":
@@ -81,14 +79,11 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		return recordings(ctx, args, out)
 	case "healthcheck":
 		return healthcheck(ctx, args)
-	case "version":
+	case "version", "--version", "-version":
 		fmt.Fprintln(out, "tongxiang", version)
 		return nil
-	case "help":
-		fmt.Fprint(out, usage)
-		return nil
 	}
-	return fmt.Errorf("%w: there is no command %q", errUsage, command)
+	return misuse("", "there is no command %q", name)
 }
 
 // defaultConfig is read when no file is named and it is there.

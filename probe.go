@@ -16,18 +16,18 @@ import (
 
 // probe says what is in a transport stream or behind an RTSP address.
 func probe(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) == 0 {
-		return fmt.Errorf("%w: probe needs a URL or a file", errUsage)
-	}
-	target, asJSON, seconds := args[0], false, 0
-	if err := flags("probe", args[1:], func(fs *flag.FlagSet) {
-		fs.BoolVar(&asJSON, "json", false, "")
-		fs.IntVar(&seconds, "seconds", int(ingest.ProbeTime/time.Second), "")
-	}); err != nil {
+	asJSON, seconds := false, 0
+	words, err := flagsAmong("probe", args, func(fs *flag.FlagSet) {
+		fs.BoolVar(&asJSON, "json", false, "the report as JSON")
+		fs.IntVar(&seconds, "seconds", int(ingest.ProbeTime/time.Second), "how long to look at what has no end, `N` seconds")
+	})
+	switch {
+	case err != nil:
 		return err
-	}
-	if seconds < 1 || seconds > 3600 {
-		return fmt.Errorf("%w: --seconds is 1 to 3600", errUsage)
+	case len(words) != 1:
+		return misuse("probe", "needs one address or file, such as udp://239.1.1.1:5000")
+	case seconds < 1 || seconds > 3600:
+		return misuse("probe", "--seconds is 1 to 3600")
 	}
 	options := ingest.ProbeOptions{Time: time.Duration(seconds) * time.Second}
 	if terminal(os.Stderr) {
@@ -35,7 +35,7 @@ func probe(ctx context.Context, args []string, out io.Writer) error {
 			fmt.Fprintf(os.Stderr, "\r%3.0f %%  %d services ", done*100, services)
 		}
 	}
-	report, err := ingest.Probe(ctx, target, options)
+	report, err := ingest.Probe(ctx, words[0], options)
 	if options.Progress != nil {
 		fmt.Fprint(os.Stderr, "\r\033[K")
 	}

@@ -16,14 +16,17 @@ import (
 
 // recordings works on the library without a server.
 func recordings(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 && asksHelp(args[0]) {
+		return helpWanted{lines("recordings")}
+	}
 	if len(args) == 0 || args[0] != "reindex" {
-		return fmt.Errorf("%w: recordings: reindex", errUsage)
+		return misuse("recordings", "wants reindex")
 	}
 	var path string
 	var deep bool
 	err := flags("recordings reindex", args[1:], func(fs *flag.FlagSet) {
-		fs.StringVar(&path, "config", "", "")
-		fs.BoolVar(&deep, "deep", false, "")
+		configFlag(fs, &path)
+		fs.BoolVar(&deep, "deep", false, "compare every fragment with its checksum")
 	})
 	if err != nil {
 		return err

@@ -18,23 +18,9 @@ import (
 	"tongxiang/internal/server"
 )
 
-// flags parses what a command takes; anything else is wrong use.
-func flags(name string, args []string, define func(*flag.FlagSet)) error {
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	define(fs)
-	if err := fs.Parse(args); err != nil {
-		return fmt.Errorf("%w: %s: %w", errUsage, name, err)
-	}
-	if fs.NArg() > 0 {
-		return fmt.Errorf("%w: %s: unexpected %q", errUsage, name, fs.Arg(0))
-	}
-	return nil
-}
-
 func serve(ctx context.Context, args []string, out io.Writer) error {
 	var path string
-	if err := flags("serve", args, func(fs *flag.FlagSet) { fs.StringVar(&path, "config", "", "") }); err != nil {
+	if err := flags("serve", args, func(fs *flag.FlagSet) { configFlag(fs, &path) }); err != nil {
 		return err
 	}
 	cfg, err := load(path)
@@ -92,6 +78,9 @@ func announce(out io.Writer, s *server.Server) {
 	}
 	if secure != nil {
 		fmt.Fprintf(out, "  加密 encrypted:  https://%s/\n", host(secure))
+		for _, address := range elsewhere(secure) {
+			fmt.Fprintf(out, "  其他电脑 others: https://%s/\n", address)
+		}
 	}
 	if s.First.Name != "" {
 		fmt.Fprintf(out, "\n  首次启动，已创建管理员；密码只显示这一次。\n  First start: this account was made; the password is shown only now.\n\n  administrator: %s\n  password: %s\n", s.First.Name, s.First.Password)
@@ -111,13 +100,33 @@ func host(a net.Addr) string {
 	return t.String()
 }
 
+// elsewhere returns where other machines find a listener of all addresses: this
+// machine's own in IPv4, three at most.
+func elsewhere(a net.Addr) []string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok || !t.IP.IsUnspecified() {
+		return nil
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil // an address less is shown; nothing depends on it
+	}
+	var found []string
+	for _, one := range all {
+		if n, ok := one.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() && len(found) < 3 {
+			found = append(found, fmt.Sprintf("%s:%d", n.IP, t.Port))
+		}
+	}
+	return found
+}
+
 func check(args []string, out io.Writer) error {
 	var path string
-	if err := flags("check", args, func(fs *flag.FlagSet) { fs.StringVar(&path, "config", "", "") }); err != nil {
+	if err := flags("check", args, func(fs *flag.FlagSet) { configFlag(fs, &path) }); err != nil {
 		return err
 	}
 	if path == "" {
-		return fmt.Errorf("%w: check needs --config FILE", errUsage)
+		return misuse("check", "needs --config FILE")
 	}
 	cfg, err := configs.Load(path, os.Environ())
 	if err != nil {
@@ -130,7 +139,7 @@ func check(args []string, out io.Writer) error {
 // healthcheck asks the server of this configuration whether it lives.
 func healthcheck(ctx context.Context, args []string) error {
 	var path string
-	if err := flags("healthcheck", args, func(fs *flag.FlagSet) { fs.StringVar(&path, "config", "", "") }); err != nil {
+	if err := flags("healthcheck", args, func(fs *flag.FlagSet) { configFlag(fs, &path) }); err != nil {
 		return err
 	}
 	cfg, err := load(path)

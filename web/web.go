@@ -40,6 +40,17 @@ in the source folder and build again.</p>
 </body></html>
 `
 
+// lost is what people see at an address that is no page.
+const lost = `<!doctype html>
+<html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>通乡 Tongxiang</title></head>
+<body style="font-family:sans-serif;font-size:1.25rem;line-height:1.7;max-width:44rem;margin:3rem auto;padding:0 1rem">
+<h1>没有这个页面</h1>
+<p>网址可能写错了。<a href="/">返回首页</a></p>
+<h1 lang="en">There is no such page</h1>
+<p lang="en">The address may be wrong. <a href="/">Go to the home page</a></p>
+</body></html>
+`
+
 // asset is one file ready to be sent.
 type asset struct {
 	body      []byte
@@ -183,19 +194,33 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a := s.assets[name]
 	if a == nil {
-		http.Error(w, "找不到页面 / page not found", http.StatusNotFound)
+		notFound(w, r)
 		return
 	}
 	a.serve(w, r)
 }
 
 func (s *site) serveMissing(w http.ResponseWriter, r *http.Request) {
+	serveText(w, r, http.StatusServiceUnavailable, missing)
+}
+
+// notFound answers for an address that is no page: people get a way home, what pages
+// load gets a line.
+func notFound(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		serveText(w, r, http.StatusNotFound, lost)
+		return
+	}
+	http.Error(w, "找不到页面 / page not found", http.StatusNotFound)
+}
+
+func serveText(w http.ResponseWriter, r *http.Request, status int, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Length", strconv.Itoa(len(missing)))
-	w.WriteHeader(http.StatusServiceUnavailable)
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(missing)) // the client has gone: nobody to tell
+		_, _ = w.Write([]byte(text)) // the client has gone: nobody to tell
 	}
 }
 

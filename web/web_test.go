@@ -66,6 +66,16 @@ func TestEachPageHasItsAddress(t *testing.T) {
 	}
 }
 
+func TestSomebodyAtAnAddressThatIsNoPageIsShownTheWayHome(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/nothing", nil)
+	r.Header.Set("Accept", "text/html,application/xhtml+xml")
+	w := httptest.NewRecorder()
+	builtSite(t).ServeHTTP(w, r)
+	if body := w.Body.String(); w.Code != http.StatusNotFound || !strings.Contains(body, `href="/"`) || !strings.Contains(body, "没有这个页面") {
+		t.Errorf("status %d, %s", w.Code, body)
+	}
+}
+
 func TestUnknownPathsAndHiddenFilesAreNotFound(t *testing.T) {
 	h := builtSite(t)
 	for _, target := range []string{"/nothing", "/.gitkeep", "/meetings/", "/meetings/4/2", "/assets/", "/assets/../index.html"} {

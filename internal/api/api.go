@@ -44,6 +44,8 @@ type Config struct {
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
 	// Features says what this node can do: "ffmpeg", "https" …
 	Features func() map[string]bool
+	// Ports are those of protocols beside HTTP, "rtsp" and "rtmp"; 0: it is off.
+	Ports map[string]int
 }
 
 // Channels are the running channels.
@@ -174,7 +176,7 @@ var (
 	errBadRequest = apierr.New(http.StatusBadRequest, "bad_request",
 		"The request could not be read.", "无法识别该请求。")
 	errInvalid = apierr.New(http.StatusUnprocessableEntity, "invalid",
-		"Something in the request is missing or wrong; see errors.", "请求中有缺失或错误的内容，详见 errors。")
+		"Something is missing or wrong; see what is said beside it.", "填写的内容有缺失或错误，请看具体说明。")
 	errNotFound = apierr.New(http.StatusNotFound, "not_found",
 		"There is no such thing here.", "没有找到所请求的内容。")
 	errTooLarge = apierr.New(http.StatusRequestEntityTooLarge, "too_large",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -240,7 +241,21 @@ func badChannel(err error) error {
 	if errors.Is(err, ErrBadSwitch) {
 		return errBadSwitch.Because(err)
 	}
-	return errBadSource.Because(err)
+	e := errBadSource.Because(err)
+	for said, f := range sourceFaults {
+		if strings.Contains(err.Error(), said) {
+			e = e.WithFields(f)
+		}
+	}
+	return e
+}
+
+// sourceFaults are what addresses lack most often, by what the check says.
+var sourceFaults = map[string]apierr.Field{
+	"is not 1 to 65535":         {Location: "body.source", Message: "The port is missing or wrong; want an address as in udp://239.1.1.1:5000.", ZH: "端口缺失或不对，例如 udp://239.1.1.1:5000。"},
+	"names no host":             {Location: "body.source", Message: "The host is missing, as in rtsp://10.0.0.9/live.", ZH: "缺少主机地址，例如 rtsp://10.0.0.9/live。"},
+	"not in ingest.programs":    {Location: "body.source", Message: "The configuration has no such program (ingest.programs).", ZH: "配置的 ingest.programs 中没有这个程序。"},
+	"the channel's own id says": {Location: "body.source", Message: "push: stands alone; the channel's id says who may push.", ZH: "push: 后面不要再写内容。"},
 }
 
 func (s *service) changeChannel(ctx context.Context, in *channelChange) (*body[channelView], error) {

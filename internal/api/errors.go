@@ -70,7 +70,8 @@ func useOwnErrors() {
 			var d huma.ErrorDetailer
 			if errors.As(e, &d) {
 				detail := d.ErrorDetail()
-				fields = append(fields, apierr.Field{Location: detail.Location, Message: detail.Message})
+				en, zh := fieldSentence(detail.Message)
+				fields = append(fields, apierr.Field{Location: detail.Location, Message: en, ZH: zh})
 			} else if e != nil && status < http.StatusInternalServerError {
 				fields = append(fields, apierr.Field{Message: e.Error()})
 			}

@@ -90,12 +90,13 @@ type aboutView struct {
 	Version  string          `json:"version"`
 	Now      time.Time       `json:"now"`
 	Features map[string]bool `json:"features"`
+	Ports    map[string]int  `json:"ports" doc:"Of protocols beside HTTP; 0: off"`
 }
 
 func (s *service) about(a huma.API) {
 	open := op("GET", "/about", "about", "What this node is", "", http.StatusOK)
 	open.Metadata, open.Security = nil, nil
 	huma.Register(a, open, func(context.Context, *struct{}) (*body[aboutView], error) {
-		return &body[aboutView]{aboutView{s.Name, s.Version, time.Now().UTC(), s.Features()}}, nil
+		return &body[aboutView]{aboutView{s.Name, s.Version, time.Now().UTC(), s.Features(), s.Ports}}, nil
 	})
 }

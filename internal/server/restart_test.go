@@ -3,7 +3,9 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
+	"syscall"
 	"testing"
 
 	"tongxiang/internal/auth"
@@ -91,5 +93,23 @@ func TestASecondServerOnTheSameFolderIsRefused(t *testing.T) {
 	}
 	if status, body := r.do("GET", "/readyz", "", "", ""); status != 200 {
 		t.Errorf("the first answers %d %s", status, body)
+	}
+}
+
+func TestAFirstStartThatFailsMakesNoAccountWhosePasswordNobodySaw(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg := config(t, t.TempDir())
+	free := cfg.HTTP.Listen
+	cfg.HTTP.Listen = taken.Addr().String()
+	if _, err := New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler)); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("error is %v", err)
+	}
+	cfg.HTTP.Listen = free
+	if r := start(t, cfg); r.s.First.Name == "" || r.s.First.Password == "" {
+		t.Error("the second start does not show the first administrator's password")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,7 +170,10 @@ func New(ctx context.Context, cfg configs.Config, version string, log *slog.Logg
 	if err := s.buildHandler(); err != nil {
 		return s, err
 	}
-	return s, s.listen()
+	if err := s.listen(); err != nil {
+		return s, err
+	}
+	return s, s.firstAdministrator(ctx)
 }
 
 func (s *Server) buildAuth(ctx context.Context) error {
@@ -181,9 +185,12 @@ func (s *Server) buildAuth(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.buildMeetings(key); err != nil {
-		return err
-	}
+	return s.buildMeetings(key)
+}
+
+// firstAdministrator makes the first account. It comes last: a start that fails, at a
+// port that is taken, would make it and never show its password.
+func (s *Server) firstAdministrator(ctx context.Context) error {
 	name, password, created, err := s.auth.EnsureAdministrator(ctx)
 	if err != nil {
 		return err
@@ -202,7 +209,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Jobs: jobTable{s.jobs}, Outputs: s.outputTable, Features: s.features,
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Jobs: jobTable{s.jobs}, Outputs: s.outputTable, Features: s.features, Ports: map[string]int{"rtsp": portOf(s.cfg.RTSP.Listen), "rtmp": portOf(s.cfg.RTMP.Listen)},
 		Quality: watcher{s.quality}, Storage: storage{s},
 	}))
 	mux.Handle("/hls/", s.hls)
@@ -217,6 +224,16 @@ func (s *Server) buildHandler() error {
 	mux.Handle("/", pages)
 	s.handler = mux
 	return nil
+}
+
+// portOf returns the port of an address to listen at; 0 when there is none.
+func portOf(listen string) int {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(port) // the configuration was checked
+	return n
 }
 
 // features says what this node can do, for pages and scripts.

@@ -25,7 +25,7 @@ func bad(code, en, zh string) *apierr.Error {
 }
 
 var (
-	errStream  = bad("schedule_stream", "There is no such channel or meeting to record: give channels/ID or meetings/ID.", "没有可录制的频道或会议，请填写 channels/编号 或 meetings/编号。")
+	errStream  = bad("schedule_stream", "Choose a channel or a meeting that is there (channels/ID or meetings/ID).", "请选择要录制的频道或会议。")
 	errTimes   = bad("schedule_times", "Give a start and an end after it, at most 24 hours apart.", "请填写开始和结束时间，结束须晚于开始，且不超过 24 小时。")
 	errPast    = bad("schedule_past", "That time is over.", "该时间已经过去。")
 	errRRule   = bad("bad_rrule", "This recurrence is not one: give an RRULE of RFC 5545 such as FREQ=WEEKLY;BYDAY=MO.", "无法识别重复规则，请使用 RFC 5545 的 RRULE，例如 FREQ=WEEKLY;BYDAY=MO。")

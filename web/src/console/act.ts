@@ -1,5 +1,6 @@
 import { ElMessage, ElMessageBox } from 'element-plus'
 import { ApiError } from '../shared/api'
+import { copied } from '../shared/copy'
 
 /** Shows an error as the server said it, long enough to be read. */
 export function showError(cause: unknown): void {
@@ -36,22 +37,8 @@ export async function confirm(title: string, text: string, yes: string, no: stri
   }
 }
 
-/** Copies text; plain HTTP on a LAN has no clipboard interface, so a selection is the second way. */
+/** Copies text and says how it went. */
 export async function copyText(text: string, done: string, refused: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text)
-  } catch {
-    const area = document.createElement('textarea')
-    area.value = text
-    area.style.position = 'fixed'
-    document.body.append(area)
-    area.select()
-    const copied = document.execCommand('copy')
-    area.remove()
-    if (!copied) {
-      ElMessage({ type: 'warning', message: refused, duration: 8_000 })
-      return
-    }
-  }
-  ElMessage({ type: 'success', message: done })
+  if (await copied(text)) ElMessage({ type: 'success', message: done })
+  else ElMessage({ type: 'warning', message: refused, duration: 8_000 })
 }

@@ -151,7 +151,7 @@ export const server = {
     api('POST', '/users', input),
   changeUser: (
     id: string,
-    change: { password?: string; disabled?: boolean; role?: Role },
+    change: { password?: string; disabled?: boolean; role?: Role; display?: string },
   ): Promise<unknown> => api('PATCH', one('users', id), change),
 
   devices: async (signal: AbortSignal): Promise<DeviceRow[]> => (await list('kiosks', signal)).map(deviceRow),

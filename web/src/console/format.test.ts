@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bitrate, bytes, duration, moment, since } from './format'
+import { bitrate, bytes, clock, duration, moment, since, timeOfDay } from './format'
 import en from './locales/en'
 import zh from './locales/zh'
 import { sentence } from './fields'
@@ -37,6 +37,14 @@ describe('numbers in words', () => {
     ])
     expect(since(ago(61), now, 'en')).toBe('1 min')
   })
+  it('calls midnight 00:00 in both languages', () => {
+    const midnight = new Date(2026, 10, 24, 0, 5, 9)
+    for (const language of ['zh-CN', 'en']) {
+      expect(timeOfDay(midnight.getTime(), language)).toBe('00:05')
+      expect(moment(midnight, midnight, language)).toContain('00:05')
+      expect(clock(midnight, language)).toMatch(/^0?0:05:09$/)
+    }
+  })
   it('names the year only when it is another one', () => {
     const now = new Date(2026, 10, 24, 12)
     expect(moment(new Date(2026, 10, 3, 9, 5), now, 'zh-CN')).not.toContain('2026')
@@ -64,7 +72,7 @@ describe('rows', () => {
         { codec: 'AAC', language: 'zho' },
       ],
     }
-    expect(channelRow(row, 0, 'en').codecs).toEqual(['H.264 1920×1080', 'AAC zho'])
+    expect(channelRow(row, 0, 'en').codecs).toEqual(['H.264 1920×1080', 'AAC Mandarin'])
   })
   it('takes the zero time of the server for no time', () => {
     expect(deviceRow({ id: '1', seen: '0001-01-01T00:00:00Z' }).seen).toBeNull()

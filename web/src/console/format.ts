@@ -69,7 +69,7 @@ export function moment(at: Date | null, now: Date, language: string): string {
     day: 'numeric',
     hour: '2-digit',
     minute: '2-digit',
-    hour12: false,
+    hourCycle: 'h23',
   })
 }
 
@@ -81,10 +81,10 @@ export function day(at: Date, language: string): string {
 /** Local time to the second, for the moment of an interruption. */
 export function clock(at: Date | null, language: string): string {
   if (at === null) return ''
-  return formatted(at, language, { hour: 'numeric', minute: 'numeric', second: 'numeric', hour12: false })
+  return formatted(at, language, { hour: 'numeric', minute: 'numeric', second: 'numeric', hourCycle: 'h23' })
 }
 
 /** Local time to the minute: 19:00. */
 export function timeOfDay(at: number, language: string): string {
-  return new Date(at).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit', hour12: false })
+  return new Date(at).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 }

@@ -1,5 +1,6 @@
 import { onBeforeUnmount, onMounted, ref, shallowRef, type Ref } from 'vue'
 import { ApiError } from '../shared/api'
+import { loginAddress } from '../shared/next'
 
 /** A list that refreshes itself. What was shown stays until something newer is there: no flicker. */
 export interface Polled<T> {
@@ -45,6 +46,11 @@ export function usePolled<T>(
       error.value = null
     } catch (cause) {
       if (mine.signal.aborted) return
+      // The session has ended: nothing here will refresh again. A form that is open keeps what was written into it.
+      if (cause instanceof ApiError && cause.status === 401 && !document.querySelector('.el-dialog')) {
+        location.assign(loginAddress(location.pathname + location.hash))
+        return
+      }
       error.value = cause instanceof ApiError ? cause : new ApiError(0, 'page.unexpected', String(cause))
     }
     timer = window.setTimeout(tick, (document.hidden && hidden()) || interval)

@@ -1,6 +1,7 @@
 // The REST answers as the console needs them: one reading of each field, in one place. Every
 // function takes what the server sent and never throws; an unknown field is ignored.
 
+import { spoken } from '../kiosk/sound'
 import { type Rule, ruleOf } from './channel/switching'
 import { count, date, type Json, object, objects, oneOf, sentence, text } from './fields'
 import { type GuideEvent, guideEvent } from './guide/events'
@@ -85,7 +86,7 @@ export interface DeviceRow {
 }
 
 /** The tracks of a channel in words. */
-function codecs(value: unknown): string[] {
+function codecs(value: unknown, language: string): string[] {
   if (typeof value === 'string') return value === '' ? [] : [value]
   if (!Array.isArray(value)) return []
   return value
@@ -93,8 +94,9 @@ function codecs(value: unknown): string[] {
       if (typeof item !== 'object' || item === null) return text(item)
       const track = item as Json
       const size = count(track['width']) > 0 ? `${count(track['width'])}×${count(track['height'])}` : ''
-      const language = text(track['language'])
-      return [text(track['codec']) || text(track['format']), size, language]
+      const tag = text(track['language'])
+      const tongue = spoken(tag, language === 'en' ? 'en' : 'zh-CN') ?? tag
+      return [text(track['codec']) || text(track['format']), size, tongue]
         .filter((part) => part !== '')
         .join(' ')
     })
@@ -113,7 +115,7 @@ export function channelRow(row: Json, index: number, language: string): ChannelR
     state: oneOf(status['state'], ['live', 'connecting', 'lost', 'refused'], 'unknown'),
     since: date(status['since']),
     reason: sentence(status['reason'], language),
-    codecs: codecs(status['tracks'] ?? status['formats'] ?? status['codecs']),
+    codecs: codecs(status['tracks'] ?? status['formats'] ?? status['codecs'], language),
     bitrate: count(status['bitrate']),
     playable: oneOf(status['playable'], ['direct', 'needs_transcoding', 'unplayable'], 'direct'),
     fixed: row['fixed'] === true || row['configured'] === true,

@@ -258,6 +258,8 @@ describe('remote control', () => {
     expect(watching().digit(3).key('ok').opened()).toBe('channels/c3')
     const s = watching().digit(9).key('ok')
     expect([s.opened(), s.state.stream]).toEqual([undefined, 'channels/c1'])
+    expect(s.screen().missed).toBe('9')
+    expect(s.wait(limits.label).screen().missed).toBe('')
   })
   it('opens the list on the current channel, moves in it, and chooses', () => {
     const s = watching().key('up').playing().key('ok')

@@ -60,6 +60,9 @@ export interface State {
   readonly labelUntil: number
   readonly digits: string
   readonly digitsUntil: number
+  /** The number that was dialled last and has no channel; shown for a while. */
+  readonly missed: string
+  readonly missedUntil: number
   readonly quality: Quality
   /** The sounds of what plays, when there is a choice; else empty. */
   readonly sounds: readonly Sound[]
@@ -137,6 +140,8 @@ export function initial(
     labelUntil: 0,
     digits: '',
     digitsUntil: 0,
+    missed: '',
+    missedUntil: 0,
     quality: chosen.quality,
     sounds: [],
     heard: 0,
@@ -304,13 +309,13 @@ function tick(state: State, position: number, frames: number | null, now: number
   }
 }
 
-/** The viewer has stopped typing: go to that number. An unknown number changes nothing. */
+/** The viewer has stopped typing: go to that number. An unknown number changes nothing, and is said. */
 function dial(state: State, now: number): Step {
   const wanted = state.channels.find((c) => c.number === Number(state.digits))
   const next = { ...state, digits: '' }
   return wanted === undefined
-    ? stay({ ...next, labelUntil: now + limits.label })
-    : tune(next, wanted.stream, now)
+    ? stay({ ...next, missed: state.digits, missedUntil: now + limits.label })
+    : tune({ ...next, missedUntil: 0 }, wanted.stream, now)
 }
 
 function commanded(state: State, command: Command, now: number): Step {

@@ -23,6 +23,8 @@ export interface Screen {
   readonly silenced: boolean
   readonly label: Channel | null
   readonly digits: string
+  /** A number that has no channel. */
+  readonly missed: string
   readonly volume: number | null
   /** What was just chosen. */
   readonly choice: Choice | null
@@ -48,6 +50,7 @@ export function screen(state: State, now: number): Screen {
     silenced: playing && state.silenced,
     label: now < state.labelUntil ? (channel ?? null) : null,
     digits: state.digits,
+    missed: now < state.missedUntil ? state.missed : '',
     volume: now < state.volumeUntil ? state.volume : null,
     choice: now < state.choiceUntil ? choiceOf(state) : null,
     list:

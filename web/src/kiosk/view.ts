@@ -63,7 +63,7 @@ export class View {
 
   /** Shows the time of day of the server. */
   tellTime(now: Date): void {
-    const time = now.toLocaleTimeString(this.#language, { hour: '2-digit', minute: '2-digit', hour12: false })
+    const time = now.toLocaleTimeString(this.#language, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
     const date = now.toLocaleDateString(this.#language, { month: 'long', day: 'numeric', weekday: 'long' })
     write(this.#part('clock'), time)
     write(this.#child('slate-clock'), `${time}\u3000${date}`)
@@ -98,6 +98,11 @@ export class View {
     if (screen.digits !== '') {
       label.hidden = false
       label.replaceChildren(box('number', screen.digits + '_'))
+      return
+    }
+    if (screen.missed !== '') {
+      label.hidden = false
+      label.replaceChildren(box('number', screen.missed), box('name', this.#words.noSuchChannel))
       return
     }
     label.hidden = screen.label === null

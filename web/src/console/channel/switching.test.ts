@@ -37,8 +37,9 @@ describe('a switching rule', () => {
 
 describe('addresses', () => {
   const at = { origin: 'https://[fd00::1]:8443', hostname: '[fd00::1]' }
+  const ports = { rtsp: 8554, rtmp: 1935 }
   it('of players name every way to watch', () => {
-    expect(playAddresses(at, 'cctv1', '').map((a) => a.url)).toEqual([
+    expect(playAddresses(at, ports, 'cctv1', '').map((a) => a.url)).toEqual([
       'https://[fd00::1]:8443/hls/channels/cctv1/index.m3u8',
       'https://[fd00::1]:8443/ts/channels/cctv1',
       'rtsp://[fd00::1]:8554/channels/cctv1',
@@ -46,11 +47,21 @@ describe('addresses', () => {
     ])
   })
   it('carry the token where the protocol has no header for it', () => {
-    expect(pushAddresses(at, 'studio', 'a+b').map((a) => [a.url.includes('token=a%2Bb'), a.header])).toEqual([
+    expect(
+      pushAddresses(at, ports, 'studio', 'a+b').map((a) => [a.url.includes('token=a%2Bb'), a.header]),
+    ).toEqual([
       [true, false],
       [true, false],
       [false, true],
     ])
+  })
+})
+
+describe('addresses of protocols that are off', () => {
+  it('are not shown, and ports are the server’s', () => {
+    const at = { origin: 'http://10.0.0.1', hostname: '10.0.0.1' }
+    const urls = pushAddresses(at, { rtsp: 9554, rtmp: 0 }, 'news', '').map((a) => a.url)
+    expect(urls).toEqual(['rtsp://10.0.0.1:9554/channels/news', 'http://10.0.0.1/whip/channels/news'])
   })
 })
 

@@ -1,9 +1,5 @@
 // The addresses by which players get a stream and encoders send one. Pure.
 
-/** Ports of the server's defaults; they are not part of the API. */
-const rtspPort = 8554
-const rtmpPort = 1935
-
 export interface Address {
   readonly name: 'hls' | 'ts' | 'rtsp' | 'whep' | 'rtmp' | 'whip'
   readonly url: string
@@ -16,23 +12,34 @@ interface Place {
   readonly hostname: string
 }
 
+/** The ports of protocols beside HTTP; 0 where the server has none. */
+export interface Ports {
+  readonly rtsp: number
+  readonly rtmp: number
+}
+
 const query = (token: string): string => (token === '' ? '' : `?token=${encodeURIComponent(token)}`)
 
-export function playAddresses(at: Place, channel: string, token: string): Address[] {
+function plain(name: 'rtsp' | 'rtmp', port: number, at: Place, stream: string, token: string): Address[] {
+  if (port === 0) return []
+  return [{ name, url: `${name}://${at.hostname}:${port}/${stream}${query(token)}`, header: false }]
+}
+
+export function playAddresses(at: Place, ports: Ports, channel: string, token: string): Address[] {
   const stream = `channels/${channel}`
   return [
     { name: 'hls', url: `${at.origin}/hls/${stream}/index.m3u8`, header: true },
     { name: 'ts', url: `${at.origin}/ts/${stream}${query(token)}`, header: false },
-    { name: 'rtsp', url: `rtsp://${at.hostname}:${rtspPort}/${stream}${query(token)}`, header: false },
+    ...plain('rtsp', ports.rtsp, at, stream, token),
     { name: 'whep', url: `${at.origin}/whep/${stream}`, header: true },
   ]
 }
 
-export function pushAddresses(at: Place, channel: string, token: string): Address[] {
+export function pushAddresses(at: Place, ports: Ports, channel: string, token: string): Address[] {
   const stream = `channels/${channel}`
   return [
-    { name: 'rtsp', url: `rtsp://${at.hostname}:${rtspPort}/${stream}${query(token)}`, header: false },
-    { name: 'rtmp', url: `rtmp://${at.hostname}:${rtmpPort}/${stream}${query(token)}`, header: false },
+    ...plain('rtsp', ports.rtsp, at, stream, token),
+    ...plain('rtmp', ports.rtmp, at, stream, token),
     { name: 'whip', url: `${at.origin}/whip/${stream}`, header: true },
   ]
 }

@@ -13,6 +13,7 @@ export default {
     http: 'transport stream over HTTP (Tvheadend and the like)',
     hls: 'HLS playlist',
     rtsp: 'RTSP encoder or camera',
+    onvif: 'ONVIF camera, asked for its address',
     exec: 'a tuner program of the configuration',
     file: 'a file of the server, again and again',
     folder: 'a folder of the server, file after file',

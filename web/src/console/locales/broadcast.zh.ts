@@ -13,6 +13,7 @@ export default {
     http: 'HTTP 传输流（如 Tvheadend）',
     hls: 'HLS 播放列表',
     rtsp: 'RTSP 编码器或摄像机',
+    onvif: 'ONVIF 摄像机，自动查询取流地址',
     exec: '配置中声明的调谐程序',
     file: '服务器上的文件，循环播放',
     folder: '服务器上的文件夹，依次播放',

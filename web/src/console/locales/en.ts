@@ -1,3 +1,4 @@
+import password from '../../shared/password.en'
 import broadcast from './broadcast.en'
 import desk from './desk.en'
 import library from './library.en'
@@ -10,11 +11,12 @@ const en: typeof zh = {
   ...broadcast,
   ...desk,
   ...library,
+  password,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
   home: 'Home',
-  logout: 'Log out',
+  logout: 'Sign out',
   loading: 'Loading…',
   stale: 'Cannot refresh just now; this is the state of {time}. {message}',
   failedTitle: 'Cannot load',
@@ -33,7 +35,7 @@ const en: typeof zh = {
   record: 'Record',
   recordStarted: 'Recording “{name}”',
   forbidden:
-    'Your account may not use the console. Log in as operator or administrator, or ask the administrator.',
+    'Your account may not use the console. Sign in as operator or administrator, or ask the administrator.',
   nav: {
     home: 'Duty desk',
     jobs: 'Jobs',
@@ -135,23 +137,40 @@ const en: typeof zh = {
       unknown: 'Unknown',
     },
   },
+  form: {
+    missing: 'Please fill in “{name}”.',
+    short: '“{name}” is too short: at least {least} characters.',
+    wrong: '“{name}” is not right. {hint}',
+  },
   users: {
     add: 'Add user',
-    name: 'Login name',
-    nameHint: 'Letters, digits, . _ -',
+    name: 'User name',
+    nameHint: '2 to 64 letters, digits, . _ -; it cannot be changed later',
     display: 'Display name',
     displayHint: 'The name seen in meetings, for example: Li Village',
+    editTitle: 'Edit user',
     role: 'Role',
+    ownRole: 'You cannot change your own role; another administrator can.',
+    roleHints: {
+      administrator: 'May do everything, and manages the users',
+      operator: 'Uses the console: channels, meetings, recordings, kiosks; chairs meetings',
+      chair: 'Creates and chairs meetings',
+      member: 'Takes part in meetings, watches channels',
+      viewer: 'Watches meetings and channels, does not speak',
+      kiosk: 'Watches channels only; for village screens use the page Kiosks',
+    },
     state: 'State',
     password: 'Password',
-    passwordHint: 'At least 8 characters',
+    passwordHint:
+      '8 to 128 characters of at least three kinds: upper case, lower case, digits, others; without the user name',
     reset: 'Reset password',
     resetTitle: 'Reset the password of “{name}”',
-    resetDone: 'Password reset; this user has to log in again',
+    resetDone: 'Password reset; this user has to sign in again',
     disable: 'Disable',
     enable: 'Enable',
     disableTitle: 'Disable “{name}”?',
-    disableText: 'This user is logged out at once and cannot log in. You can enable the account again later.',
+    disableText:
+      'This user is signed out at once and cannot sign in. You can enable the account again later.',
     disabled: 'Disabled',
     enabled: 'Active',
     saved: 'User added',

@@ -195,13 +195,14 @@ export default {
     },
     pushFor: {
       rtsp: 'encoders, cameras, ffmpeg',
-      rtmp: 'OBS and older encoders; switched on in the configuration',
+      rtmp: 'OBS and older encoders',
       whip: 'OBS 30 and later',
     },
     once: 'The token is shown this once. Copy it now and keep it safe.',
     header:
       'The RTSP, RTMP and HTTP-TS addresses contain it; HLS, WHEP and WHIP take the header Authorization: Bearer and the token.',
     issue: 'Make a token',
+    administrators: 'Only administrators may issue tokens. Ask one of them.',
     validity: 'Validity',
     days: { d1: 'Valid for 1 day', d30: 'Valid for 30 days', d365: 'Valid for 1 year' },
   },

@@ -1,3 +1,4 @@
+import password from '../../shared/password.zh'
 import broadcast from './broadcast.zh'
 import desk from './desk.zh'
 import library from './library.zh'
@@ -8,6 +9,7 @@ export default {
   ...broadcast,
   ...desk,
   ...library,
+  password,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
@@ -30,7 +32,7 @@ export default {
   watch: '观看',
   record: '录制',
   recordStarted: '已开始录制“{name}”',
-  forbidden: '您的账号没有使用控制台的权限。请用操作员或管理员账号登录，或联系管理员。',
+  forbidden: '您的账号没有使用控制台的权限。请用值班员或系统管理员账号登录，或联系系统管理员。',
   nav: {
     home: '值班台',
     jobs: '任务',
@@ -126,16 +128,31 @@ export default {
       unknown: '未知',
     },
   },
+  form: {
+    missing: '请填写“{name}”。',
+    short: '“{name}”太短，至少 {least} 个字符。',
+    wrong: '“{name}”填写得不对。{hint}',
+  },
   users: {
     add: '添加用户',
-    name: '登录名',
-    nameHint: '字母、数字、. _ -',
+    name: '用户名',
+    nameHint: '2 至 64 个字母、汉字、数字、. _ -；建立后不能修改',
     display: '显示名称',
     displayHint: '会议里显示的名字，例如：李庄镇',
+    editTitle: '修改用户',
     role: '角色',
+    ownRole: '不能修改自己的角色，请由另一位系统管理员修改。',
+    roleHints: {
+      administrator: '可以使用全部功能，并管理用户',
+      operator: '使用控制台：频道、会议、录制、收看终端；在会议中是主席',
+      chair: '可以新建和主持会议',
+      member: '参加会议并发言，收看频道',
+      viewer: '只能收看会议和频道，不能发言',
+      kiosk: '只能收看频道；村镇大屏请在“收看终端”页添加',
+    },
     state: '状态',
     password: '密码',
-    passwordHint: '至少 8 个字符',
+    passwordHint: '8 至 128 个字符，至少包含大写字母、小写字母、数字、其他字符中的三类，不能包含用户名',
     reset: '重置密码',
     resetTitle: '重置“{name}”的密码',
     resetDone: '密码已重置，该用户需要重新登录',
@@ -150,11 +167,11 @@ export default {
     you: '（本人）',
     empty: '还没有用户',
     roles: {
-      administrator: '管理员',
-      operator: '操作员',
-      chair: '主席',
+      administrator: '系统管理员',
+      operator: '值班员',
+      chair: '会议主席',
       member: '参会人',
-      viewer: '观看者',
+      viewer: '观摩',
       kiosk: '收看终端',
     },
   },

@@ -11,15 +11,16 @@ export const addressForms = [
   { name: 'http', example: 'http://10.0.0.8:9981/stream.ts' },
   { name: 'hls', example: 'http://10.0.0.8/live/index.m3u8' },
   { name: 'rtsp', example: 'rtsp://10.0.0.9:554/live' },
+  { name: 'onvif', example: 'onvif://user:password@10.0.0.64' },
   { name: 'exec', example: 'exec:zap?channel=CCTV-1' },
   { name: 'file', example: 'file:///srv/loop.ts' },
   { name: 'folder', example: 'folder:///srv/evening' },
 ] as const
 
 /** The forms that hold several programmes, so that a scan makes sense. */
-export const scannable = addressForms.filter((form) => form.name !== 'rtsp' && form.name !== 'folder')
+export const scannable = addressForms.filter((form) => !['rtsp', 'onvif', 'folder'].includes(form.name))
 
-const schemes = /^(udp|rtp|srt|https?|rtsps?):\/\/.|^(file|folder):\/\/\/.|^exec:.|^push:$|^stdin:$/i
+const schemes = /^(udp|rtp|srt|https?|rtsps?|onvif):\/\/.|^(file|folder):\/\/\/.|^exec:.|^push:$|^stdin:$/i
 
 /** Whether an address has a form that the server knows; only the server knows whether it is right. */
 export const looksLikeAddress = (address: string): boolean => schemes.test(address.trim())
@@ -52,4 +53,11 @@ export function keepAddresses(recent: readonly string[]): void {
   } catch {
     // Not remembered.
   }
+}
+
+/** An address as it may stand in a list that others see over one's shoulder: without its secrets. */
+export function withoutSecrets(address: string): string {
+  return address
+    .replace(/(\/\/[^/@\s:]*):[^/@\s]*@/, '$1:•••@')
+    .replace(/([?&](?:token|passphrase|password)=)[^&\s]*/g, '$1•••')
 }

@@ -56,7 +56,7 @@ describe('a scan', () => {
       lcn: 1,
       playable: true,
       transcoded: true,
-      codecs: ['MPEG-2 720×576', 'MP2 zho'],
+      codecs: ['MPEG-2 720×576', 'MP2 普通话'],
       now: '新闻联播',
     })
     expect(scan.services[1]).toMatchObject({

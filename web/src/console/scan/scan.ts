@@ -1,4 +1,5 @@
 // A scan as the server reports it, and what the operator makes of it. Pure.
+import { spoken } from '../../kiosk/sound'
 import { count, type Json, object, objects, oneOf, sentence, text, texts } from '../fields'
 
 export interface Service {
@@ -28,9 +29,11 @@ export interface Scan {
   readonly services: readonly Service[]
 }
 
-function stream(row: Json): string {
+function stream(row: Json, language: string): string {
   const size = count(row['width']) > 0 ? `${count(row['width'])}×${count(row['height'])}` : ''
-  return [text(row['codec']), size, text(row['language'])].filter((part) => part !== '').join(' ')
+  const tag = text(row['language'])
+  const tongue = spoken(tag, language === 'en' ? 'en' : 'zh-CN') ?? tag
+  return [text(row['codec']), size, tongue].filter((part) => part !== '').join(' ')
 }
 
 const title = (event: unknown): string =>
@@ -39,7 +42,10 @@ const title = (event: unknown): string =>
 function service(row: Json, language: string): Service {
   const id = count(row['service_id'])
   const playable = row['playable']
-  const named = texts(row['streams']).length > 0 ? texts(row['streams']) : objects(row['streams']).map(stream)
+  const named =
+    texts(row['streams']).length > 0
+      ? texts(row['streams'])
+      : objects(row['streams']).map((s) => stream(s, language))
   return {
     id,
     name: text(row['name']) || `${id}`,

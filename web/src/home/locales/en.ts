@@ -1,4 +1,7 @@
+import password from '../../shared/password.en'
+
 export default {
+  password,
   product: 'Tongxiang',
   tagline: 'Video meetings and satellite television',
   skip: 'Skip to main content',
@@ -49,15 +52,16 @@ export default {
     save: 'Create',
     needTitle: 'Enter a title.',
     wrongTimes: 'The end must be after the start.',
-    copy: 'Meeting {id}',
-    programme: 'Watch live',
+    link: 'Copy link',
+    linkNamed: 'Copy the link of {title}',
+    copied: 'Link copied: send it to those who shall take part.',
+    copyFailed: 'The browser does not allow copying. Send this address of this site:',
   },
   channels: {
     title: 'Channels',
     watch: 'Watch: {name}',
     empty: 'No channels yet. An operator can add them in the console.',
     close: 'Close',
-    back: 'Back to channels',
     state: {
       live: 'On air',
       connecting: 'Connecting',
@@ -65,8 +69,6 @@ export default {
       refused: 'Cannot be received',
       unknown: 'State unknown',
     },
-    unplayable: 'Cannot be played',
-    transcoding: 'Needs transcoding',
     loading: 'Opening “{name}”…',
     failed: '“{name}” cannot be played at the moment, trying again…',
     sound: 'Click for sound',

@@ -1,4 +1,7 @@
+import password from '../../shared/password.zh'
+
 export default {
+  password,
   product: '通乡',
   tagline: '视频会议与卫星电视接收平台',
   skip: '跳到主要内容',
@@ -26,9 +29,9 @@ export default {
     administrator: '系统管理员',
     operator: '值班员',
     chair: '会议主席',
-    member: '参会单位',
+    member: '参会人',
     viewer: '观摩',
-    kiosk: '电视终端',
+    kiosk: '收看终端',
   },
   meetings: {
     title: '我的会议',
@@ -48,15 +51,16 @@ export default {
     save: '创建',
     needTitle: '请输入会议名称。',
     wrongTimes: '结束时间必须晚于开始时间。',
-    copy: '会议号 {id}',
-    programme: '观看会议直播',
+    link: '复制链接',
+    linkNamed: '复制会议链接：{title}',
+    copied: '链接已复制，可以发给参会人。',
+    copyFailed: '浏览器不允许复制，请把会议网址发给参会人：',
   },
   channels: {
     title: '电视频道',
     watch: '观看：{name}',
     empty: '还没有频道。值班员可以在控制台添加。',
     close: '关闭',
-    back: '返回频道列表',
     state: {
       live: '正在播出',
       connecting: '正在连接',
@@ -64,8 +68,6 @@ export default {
       refused: '无法接收',
       unknown: '状态未知',
     },
-    unplayable: '无法播放',
-    transcoding: '需要转码',
     loading: '正在打开“{name}”…',
     failed: '“{name}”暂时无法播放，正在重试…',
     sound: '点击打开声音',

@@ -60,7 +60,7 @@ export default {
     label: 'Meeting controls',
   },
   room: {
-    count: '{n} people',
+    count: '{n} here',
     you: '{name} (you)',
     screenOf: 'Screen of {name}',
     speaking: 'Speaking',
