@@ -1,6 +1,7 @@
 import broadcast from './broadcast.en'
 import desk from './desk.en'
 import library from './library.en'
+import plan from './plan.en'
 import wall from './wall.en'
 
 import type zh from './zh'
@@ -10,6 +11,7 @@ const en: typeof zh = {
   ...broadcast,
   ...desk,
   ...library,
+  ...plan,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
@@ -35,6 +37,7 @@ const en: typeof zh = {
   forbidden:
     'Your account may not use the console. Log in as operator or administrator, or ask the administrator.',
   nav: {
+    plan: 'Plan',
     home: 'Duty desk',
     jobs: 'Jobs',
     shiftlog: 'Shift log',

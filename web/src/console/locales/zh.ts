@@ -1,6 +1,7 @@
 import broadcast from './broadcast.zh'
 import desk from './desk.zh'
 import library from './library.zh'
+import plan from './plan.zh'
 import wall from './wall.zh'
 
 export default {
@@ -8,6 +9,7 @@ export default {
   ...broadcast,
   ...desk,
   ...library,
+  ...plan,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
@@ -32,6 +34,7 @@ export default {
   recordStarted: '已开始录制“{name}”',
   forbidden: '您的账号没有使用控制台的权限。请用操作员或管理员账号登录，或联系管理员。',
   nav: {
+    plan: '录制计划',
     home: '值班台',
     jobs: '任务',
     shiftlog: '值班记录',
