@@ -186,7 +186,7 @@ test(
   options,
   async () => {
     await page.click(id('tab-schedules'))
-    const row = (title) => page.locator(`${id('schedule-row')}:has-text("${title}")`)
+    const row = (title) => page.locator(`${id('schedule-row')}:has(.strong:has-text("${title}"))`)
     await row('冬小麦田间管理培训').waitFor()
     const rule = (title) => row(title).locator(id('schedule-rule')).innerText()
     assert.equal(await rule('冬小麦田间管理培训'), '每天 09:00–10:00，共 40 次')
@@ -198,6 +198,8 @@ test(
     assert.equal(await last.getAttribute('data-state'), 'missed')
     assert.match(await last.innerText(), /信号源/)
     await shot('schedules-zh')
+    await row('春耕动员会').scrollIntoViewIfNeeded()
+    await shot('schedules-end-zh')
     await page.fill(id('plan-search'), '周五')
     await eventually(
       'one has this word',

@@ -82,10 +82,10 @@ describe('a day', () => {
       planned('alone', '2026-11-26T15:00', '2026-11-26T16:00'),
     ]
     const { blocks, more } = dayColumn(busy, at('2026-11-26T00:00'), 2)
-    expect(blocks.map((b) => [b.item.key, b.lane, b.of])).toEqual([
-      ['a', 0, 2],
-      ['b', 1, 2],
-      ['alone', 0, 1],
+    expect(blocks.map((b) => [b.item.key, b.lane, b.of, b.crowded])).toEqual([
+      ['a', 0, 2, true],
+      ['b', 1, 2, true],
+      ['alone', 0, 1, false],
     ])
     expect(more).toEqual([{ top: 8.75, height: 2.25, count: 2 }])
   })

@@ -77,6 +77,8 @@ export interface Placed {
   /** Its place beside others at the same time, of so many. */
   readonly lane: number
   readonly of: number
+  /** Beside it stands how many more there are. */
+  readonly crowded: boolean
 }
 
 /** Those that there is no room for beside the others. */
@@ -114,6 +116,7 @@ export function dayColumn(
           height: span.end - span.start,
           lane,
           of: Math.min(count, most),
+          crowded: count > most,
         })
     }
     if (left.length > 0) {

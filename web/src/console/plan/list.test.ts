@@ -39,6 +39,16 @@ describe('the list of schedules', () => {
     expect(ids('每')).toEqual(['x', 'y'])
     expect(ids('周三 甘肃')).toEqual([])
   })
+  it('puts what is next first, and what records before it', () => {
+    const rows = [
+      row({ id: 'over' }),
+      row({ id: 'later', next: { ...next, start: '2026-12-09T01:00:00Z', end: '2026-12-09T02:00:00Z' } }),
+      row({ id: 'off', enabled: false, next }),
+      row({ id: 'soon', next }),
+      row({ id: 'now', recording: true }),
+    ]
+    expect(found(rows, '', '', () => '').map((x) => x.id)).toEqual(['now', 'soon', 'later', 'over', 'off'])
+  })
   it('tells those apart that need a look', () => {
     const missed = row({ last: { ...next, state: 'missed' } })
     const collides = row({ next: { ...next, state: 'conflict' } })

@@ -27,7 +27,11 @@ export function isWanted(x: ListedSchedule, only: Wanted): boolean {
 export const isOver = (x: ListedSchedule): boolean =>
   x.enabled && !x.recording && x.next === null && x.match === null && (x.event === '' || x.last !== null)
 
-/** Those that are wanted and have all the words in what is seen of them. */
+/** What records first, then by the next time; those without one as they were. */
+const order = (x: ListedSchedule): number =>
+  x.recording ? 0 : x.enabled && x.next !== null ? x.next.start : Number.MAX_SAFE_INTEGER
+
+/** Those that are wanted and have all the words in what is seen of them, the next one first. */
 export function found(
   rows: readonly ListedSchedule[],
   words: string,
@@ -35,10 +39,12 @@ export function found(
   nameOf: (x: ListedSchedule) => string,
 ): ListedSchedule[] {
   const parts = words.toLowerCase().split(/\s+/).filter(Boolean)
-  return rows.filter((x) => {
-    const seen = `${x.title} ${nameOf(x)} ${x.rule}`.toLowerCase()
-    return isWanted(x, only) && parts.every((p) => seen.includes(p))
-  })
+  return rows
+    .filter((x) => {
+      const seen = `${x.title} ${nameOf(x)} ${x.rule}`.toLowerCase()
+      return isWanted(x, only) && parts.every((p) => seen.includes(p))
+    })
+    .sort((a, b) => order(a) - order(b))
 }
 
 /** The streams that a schedule records; none: all channels. */
