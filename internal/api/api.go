@@ -162,6 +162,7 @@ type Programme struct {
 	Picture     string  `json:"picture,omitempty" enum:"video,screen" doc:"Which of his pictures"`
 	Transcoded  bool    `json:"transcoded" doc:"It is not sent in H.264 and made so while it is on air"`
 	Reason      *Reason `json:"reason,omitempty" doc:"Why outputs that need H.264 have no picture"`
+	SoundReason *Reason `json:"sound_reason,omitempty" doc:"Why the dominant speaker is heard alone, and not all who speak"`
 }
 
 // Participant is somebody who is connected.

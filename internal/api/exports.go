@@ -38,7 +38,7 @@ type exported struct {
 }
 
 type exportQuery struct {
-	List     string `path:"list" maxLength:"40" doc:"channels, alarms, outputs, meetings, jobs, kiosks, users or shiftlog"`
+	List     string `path:"list" maxLength:"40" doc:"channels, alarms, outputs, meetings, schedules, jobs, kiosks, users or shiftlog"`
 	Format   string `query:"format" enum:"xlsx,csv" default:"xlsx"`
 	Language string `header:"Accept-Language"`
 }
@@ -151,6 +151,10 @@ func (s *service) exportable() map[string]exported {
 				return []any{u.Name, u.Display, string(u.Role), u.Disabled, wall(&u.Created)}
 			})
 		}},
+		"schedules": {auth.ManageSchedules, "Schedules", "录制计划", []column{
+			{"Title", "标题", 36}, {"Channel", "频道", 24}, {"Rule", "规则", 44}, {"Enabled", "启用", 8}, {"Next", "下次开始", 20}, {"Last", "上次", 20},
+			{"Result", "上次结果", 10}, {"Reason", "原因", 40}, {"Priority", "优先级", 10}, {"Minutes before", "提前（分钟）", 14}, {"Minutes after", "延后（分钟）", 14}, {"Format", "格式", 8},
+		}, s.scheduleRows},
 		"shiftlog": {auth.KeepShiftLog, "Shift log", "值班记录", []column{
 			{"Time", "时间", 20}, {"On duty", "值班员", 16}, {"Kind", "类别", 10}, {"Entry", "内容", 80},
 		}, func(ctx context.Context, say words) ([][]any, error) {

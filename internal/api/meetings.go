@@ -39,9 +39,10 @@ type meetingView struct {
 
 func (s *service) meetingView(m store.Meeting, names bool) meetingView {
 	live := s.Meetings.Live(m.ID)
-	v := meetingView{ID: m.ID, Title: m.Title, Start: m.Start, End: m.End, Created: m.Created, CreatedBy: m.CreatedBy, Closed: m.Closed, Record: m.Record, Live: len(live)}
+	v := meetingView{ID: m.ID, Title: m.Title, Start: m.Start, End: m.End, Created: m.Created, CreatedBy: m.CreatedBy, Closed: m.Closed, Record: m.Record, Live: len(live),
+		Programme: s.Meetings.Programme(m.ID)}
 	if names {
-		v.Participants, v.Programme = live, s.Meetings.Programme(m.ID)
+		v.Participants = live
 	}
 	return v
 }

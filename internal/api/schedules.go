@@ -36,6 +36,10 @@ type Schedules interface {
 	Preview(ctx context.Context, x store.Schedule, from, to time.Time) (own, conflicts []Occurrence, err error)
 	// Skip leaves out the occurrence of a schedule that begins at start, or takes it in again.
 	Skip(ctx context.Context, id string, start time.Time, out bool) (Occurrence, error)
+	// Describe says in words when a schedule records; Following is the first time at or
+	// after a moment at which it begins, where it does not follow the guide.
+	Describe(x store.Schedule) (en, zh string)
+	Following(x store.Schedule, after time.Time) (start, end time.Time, ok bool)
 	// Recording reports whether a schedule is recording now; End ends that.
 	Recording(id string) bool
 	End(id string)
@@ -91,6 +95,15 @@ type scheduleView struct {
 	CreatedBy string         `json:"created_by,omitempty"`
 	Created   time.Time      `json:"created"`
 	Changed   time.Time      `json:"changed"`
+	Rule      Sentence       `json:"rule" doc:"When it records, in words, by the clock of its zone"`
+	Next      *Occurrence    `json:"next,omitempty" doc:"In lists with outlook: the next time"`
+	Last      *Occurrence    `json:"last,omitempty" doc:"In lists with outlook: what became of the newest that is over, of the last 31 days"`
+}
+
+// Sentence is what people read.
+type Sentence struct {
+	EN string `json:"en"`
+	ZH string `json:"zh"`
 }
 
 func (s *service) scheduleView(x store.Schedule) scheduleView {
@@ -99,6 +112,7 @@ func (s *service) scheduleView(x store.Schedule) scheduleView {
 		Zone: x.Zone, RRule: x.RRule, Event: eventNumber(x.Event), Match: matchOf(x.Series), Before: Seconds(x.PaddingBefore), After: Seconds(x.PaddingAfter),
 		Enabled: x.Enabled, Recording: s.Schedules.Recording(x.ID), CreatedBy: x.CreatedBy, Created: x.Created, Changed: x.Changed,
 	}
+	v.Rule.EN, v.Rule.ZH = s.Schedules.Describe(x)
 	return v
 }
 
@@ -260,6 +274,7 @@ type scheduleList struct {
 	Page
 	Stream  string `query:"stream" maxLength:"200"`
 	Enabled bool   `query:"enabled" doc:"Only those that are switched on"`
+	Outlook bool   `query:"outlook" doc:"With next and last of each"`
 }
 
 func (s *service) schedules(a huma.API) {
@@ -275,6 +290,11 @@ func (s *service) schedules(a huma.API) {
 		out := make([]scheduleView, len(rows))
 		for i, x := range rows {
 			out[i] = s.scheduleView(x)
+		}
+		if in.Outlook {
+			if err := s.outlook(ctx, rows, out); err != nil {
+				return nil, problem(err)
+			}
 		}
 		return listOf(out, total), nil
 	})

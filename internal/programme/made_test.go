@@ -224,7 +224,7 @@ func TestWithoutATranscoderVP8GoesOutAsItIsAndTheStateSaysWhy(t *testing.T) {
 			a.svc.OnAir("1", Input{Present: []string{"vp8"}, Speakers: []string{"vp8"}})
 			until(t, "sound and picture", func() bool { return out.count(false) > 25 && out.count(true) > 25 })
 			st, ok := a.svc.Status("1")
-			if !ok || st.Transcoded || st.Participant != "vp8" || apierr.As(st.Err).Code != c.code {
+			if !ok || st.Transcoded || st.Participant != "vp8" || apierr.As(st.Err).Code != c.code || apierr.As(st.Sound).Code != "sound_needs_ffmpeg" {
 				t.Errorf("%+v", st)
 			}
 		})

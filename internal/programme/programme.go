@@ -71,6 +71,7 @@ type Status struct {
 	Label       stream.Label // which of his pictures
 	Transcoded  bool         // it is made H.264 of something else
 	Err         error        // why outputs that need H.264 have no picture, an [apierr.Error]; nil: they have
+	Sound       error        // why one speaker is heard and not all, an [apierr.Error]; nil: all are
 }
 
 // meeting is what is known of one, with news for its switcher.

@@ -2,8 +2,10 @@ package programme
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
+	"tongxiang/internal/apierr"
 	"tongxiang/internal/media"
 	"tongxiang/internal/programme/mix"
 	"tongxiang/internal/retry"
@@ -24,6 +26,16 @@ const (
 	encoderTries = 3
 	// encoderSteady is how long a child must have run for its end to be the first.
 	encoderSteady = int64(30 * time.Second)
+)
+
+// Why one speaker is heard and not all, for people.
+var (
+	errSoundAbsent = apierr.New(http.StatusNotAcceptable, "sound_needs_ffmpeg",
+		"ffmpeg is not installed on the server: of the meeting only the dominant speaker is heard, in Opus as he sends it.",
+		"服务器上没有安装 ffmpeg：会议播出只有主讲人的声音（原始 Opus），没有混音。")
+	errSoundFailed = apierr.New(http.StatusServiceUnavailable, "sound_mixer_failed",
+		"The encoder of the meeting's mixed sound ends again and again: only the dominant speaker is heard, in Opus as he sends it.",
+		"会议混音的编码器反复退出：会议播出只有主讲人的声音（原始 Opus），没有混音。")
 )
 
 // sound mixes what the participants say and has it encoded. It belongs to the
@@ -57,6 +69,17 @@ func newSound(w *switcher) *sound {
 // works reports whether the programme's sound is the mix. Without ffmpeg, or while
 // it fails again and again, it is the dominant speaker's as he sends it.
 func (m *sound) works() bool { return m.w.s.cfg.FFmpeg != "" && m.failures < encoderTries }
+
+// why says why the sound is not the mix; nil: it is.
+func (m *sound) why() error {
+	switch {
+	case m.works():
+		return nil
+	case m.w.s.cfg.FFmpeg == "":
+		return errSoundAbsent
+	}
+	return errSoundFailed
+}
 
 // tick reads, mixes and hands on what is due.
 func (m *sound) tick(in Input, now int64) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pion/opus"
 
+	"tongxiang/internal/apierr"
 	"tongxiang/internal/media"
 	"tongxiang/internal/mpegts"
 	"tongxiang/internal/playout/feed"
@@ -252,5 +253,8 @@ func TestProgrammeGoesOnWithTheDominantSpeakerWhenTheEncoderFails(t *testing.T) 
 	until(t, "a's own sound", func() bool { return out.count(false) > 50 })
 	if svc.Unmixed() != 1 {
 		t.Errorf("%d programmes are said to do without mixing", svc.Unmixed())
+	}
+	if st, ok := svc.Status("1"); !ok || apierr.As(st.Sound).Code != "sound_mixer_failed" {
+		t.Errorf("%+v", st)
 	}
 }

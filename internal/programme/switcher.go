@@ -203,7 +203,7 @@ func (w *switcher) write(l *lane, f *intake, label stream.Label, p *media.Packet
 
 // tell says what is on air when that changed.
 func (w *switcher) tell() {
-	st := Status{Participant: w.shot.Picture, Label: w.shot.Label, Transcoded: w.made.sub != nil && w.made.err == nil, Err: w.made.err}
+	st := Status{Participant: w.shot.Picture, Label: w.shot.Label, Transcoded: w.made.sub != nil && w.made.err == nil, Err: w.made.err, Sound: w.mixed.why()}
 	if st != w.told {
 		w.told = st
 		w.s.show(w.id, &st)

@@ -166,11 +166,17 @@ func (l liveMeetings) Programme(id string) *api.Programme {
 		return nil
 	}
 	p := &api.Programme{Participant: st.Participant, Picture: string(st.Label), Transcoded: st.Transcoded}
-	if st.Err != nil {
-		e := apierr.As(st.Err)
-		p.Reason = &api.Reason{Code: e.Code, EN: e.EN, ZH: e.ZH}
-	}
+	p.Reason, p.SoundReason = causeOf(st.Err), causeOf(st.Sound)
 	return p
+}
+
+// causeOf is an error for people; nil: there is none.
+func causeOf(err error) *api.Reason {
+	if err == nil {
+		return nil
+	}
+	e := apierr.As(err)
+	return &api.Reason{Code: e.Code, EN: e.EN, ZH: e.ZH}
 }
 
 // Live returns who is connected now.

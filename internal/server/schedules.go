@@ -179,6 +179,14 @@ func (s schedules) Skip(ctx context.Context, id string, start time.Time, out boo
 	return occurrences([]scheduler.Item{i})[0], err
 }
 
+// Describe implements api.Schedules.
+func (s schedules) Describe(x store.Schedule) (en, zh string) { return scheduler.Describe(x) }
+
+// Following implements api.Schedules.
+func (s schedules) Following(x store.Schedule, after time.Time) (start, end time.Time, ok bool) {
+	return scheduler.Following(x, after)
+}
+
 func occurrences(items []scheduler.Item) []api.Occurrence {
 	out := make([]api.Occurrence, len(items))
 	for i, x := range items {

@@ -92,6 +92,21 @@ func TestASchedulesLifeInTheAPI(t *testing.T) {
 	if got := r.plan(days); len(got) != 3 {
 		t.Errorf("a preview was saved: %v", got)
 	}
+	var outlook struct {
+		Items []struct {
+			ID         string
+			Rule       struct{ EN, ZH string }
+			Next, Last *occurrence
+		}
+	}
+	r.api("GET", "/schedules?outlook=true", nil, &outlook)
+	if len(outlook.Items) != 1 || outlook.Items[0].Next == nil || !outlook.Items[0].Next.Start.Equal(from) || outlook.Items[0].Last != nil || !strings.HasSuffix(outlook.Items[0].Rule.ZH, "，共 3 次") {
+		t.Errorf("%+v", outlook)
+	}
+	status, file := r.do("GET", "/api/v1/exports/schedules?format=csv", r.admin(), "", "")
+	if status != http.StatusOK || !strings.Contains(file, "周培训,中央一套,") {
+		t.Errorf("%d %s", status, file)
+	}
 	r.api("PATCH", "/schedules/"+x.ID, map[string]any{"title": "改名", "enabled": false}, &x)
 	if plan = r.plan(days); len(plan) != 3 || plan[0].String() != "改名 skipped(disabled)" || plan[0].Reason.ZH == "" {
 		t.Errorf("%v", plan)

@@ -199,6 +199,25 @@ func (s *Scheduler) withRunning(plan []schedule.Occurrence, now time.Time) []sch
 	return plan
 }
 
+// Describe says in words when a schedule records.
+func Describe(x store.Schedule) (en, zh string) {
+	r, err := ruleOf(x)
+	if err != nil {
+		return x.RRule, x.RRule // a row that was not made by the server: what it says
+	}
+	return r.Words()
+}
+
+// Following returns the first time at or after a moment at which a schedule begins; ok
+// is false of one that follows the guide, and where there is none.
+func Following(x store.Schedule, after time.Time) (start, end time.Time, ok bool) {
+	r, err := ruleOf(x)
+	if err != nil {
+		return start, end, false
+	}
+	return r.Following(after)
+}
+
 func itemOf(row store.ScheduleRun) Item {
 	return Item{
 		Occurrence: occurrenceOf(row), Recording: row.Recording, Recordings: row.Recordings, Begun: row.Begun, Ended: row.Ended,

@@ -43,8 +43,8 @@ export function build() {
 }
 
 export class Server {
-  /** The data folder and the ports stay the same over restarts. `config` is YAML beside what is there. */
-  static async make(binary, { demo: withDemo = true, config = '' } = {}) {
+  /** The data folder and the ports stay the same over restarts. `config` is YAML beside what is there, `ffmpeg` another program. */
+  static async make(binary, { demo: withDemo = true, config = '', ffmpeg = 'ffmpeg' } = {}) {
     const s = new Server()
     s.binary = binary
     s.dir = mkdtempSync(join(tmpdir(), 'tongxiang-e2e-'))
@@ -60,7 +60,7 @@ http: {listen: "127.0.0.1:${http}"}
 https: {listen: ""}
 webrtc: {udp: "127.0.0.1:${udp}", tcp: "127.0.0.1:${tcp}", addresses: [127.0.0.1]}
 rtsp: {listen: ""}
-transcode: {cpu: 100}
+transcode: {cpu: 100, ffmpeg: ${ffmpeg}}
 demo: {enabled: ${withDemo}, target: "udp://127.0.0.1:${demo}"}
 ${withDemo ? `channels:\n  - {id: demo, name: 通乡测试节目, source: "udp://127.0.0.1:${demo}"}` : ''}
 ${config}

@@ -113,6 +113,8 @@ export const server = {
 
   meetings: async (signal: AbortSignal): Promise<MeetingRow[]> =>
     (await list('meetings', signal)).map(meetingRow),
+  meeting: async (id: string, signal: AbortSignal): Promise<MeetingRow> =>
+    meetingRow(await api<Json>('GET', one('meetings', id), undefined, signal)),
   addMeeting: (input: { title: string; start?: string; end?: string }): Promise<unknown> =>
     api('POST', '/meetings', input),
   endMeeting: (id: string): Promise<unknown> => api('DELETE', one('meetings', id)),

@@ -5,6 +5,7 @@ import { spoken } from '../kiosk/sound'
 import { type Rule, ruleOf } from './channel/switching'
 import { count, date, type Json, object, objects, oneOf, sentence, text } from './fields'
 import { type GuideEvent, guideEvent } from './guide/events'
+import { type Programme, programmeOf } from './programme/programme'
 
 export type ChannelState = 'live' | 'connecting' | 'lost' | 'refused' | 'unknown'
 
@@ -43,6 +44,8 @@ export interface MeetingRow {
   readonly closed: Date | null
   /** People connected now. */
   readonly live: number
+  /** What is on air; null while nobody watches or records it. */
+  readonly programme: Programme | null
 }
 
 export type RecordingState =
@@ -135,6 +138,7 @@ export function meetingRow(row: Json): MeetingRow {
     end: date(row['end']),
     closed: date(row['closed']),
     live: count(row['live']),
+    programme: programmeOf(row['programme']),
   }
 }
 

@@ -3,7 +3,14 @@ import { api, ApiError, listOf } from '../../shared/api'
 import { storedLanguage } from '../../shared/i18n'
 import { count, date, type Json, objects, text } from '../fields'
 import { type RecordingRow, recordingRow } from '../rows'
-import { type Occurrence, occurrenceOf, type Schedule, scheduleOf } from './plan'
+import {
+  listedSchedule,
+  type ListedSchedule,
+  type Occurrence,
+  occurrenceOf,
+  type Schedule,
+  scheduleOf,
+} from './plan'
 
 const one = (id: string): string => `/schedules/${encodeURIComponent(id)}`
 const query = (words: Record<string, string>): string => new URLSearchParams(words).toString()
@@ -50,6 +57,21 @@ export const desk = {
   },
   planFile: (from: number, to: number, format: string): string =>
     `/api/v1/schedules/plan?${query({ from: new Date(from).toISOString(), to: new Date(to).toISOString(), format })}`,
+  /** The plan for a calendar program. */
+  planCalendar: (from: number, to: number): string =>
+    `/api/v1/schedules/plan.ics?${query({ from: new Date(from).toISOString(), to: new Date(to).toISOString() })}`,
+  /** All schedules, the newest first, each with its next time and what became of the last. */
+  schedules: async (signal: AbortSignal, language: string): Promise<ListedSchedule[]> => {
+    const rows: Json[] = []
+    for (;;) {
+      const words = query({ outlook: 'true', limit: '500', offset: String(rows.length) })
+      const answer = await api<Json>('GET', `/schedules?${words}`, undefined, signal)
+      const part = listOf<Json>(answer, 'items')
+      rows.push(...part)
+      if (part.length === 0 || rows.length >= count(answer['total'])) break
+    }
+    return rows.map((row) => listedSchedule(row, language))
+  },
   schedule: async (id: string): Promise<Schedule> => scheduleOf(await api<Json>('GET', one(id))),
   addSchedule: (body: Json): Promise<unknown> => api('POST', '/schedules', body),
   changeSchedule: (id: string, body: Json, stop = false): Promise<unknown> =>

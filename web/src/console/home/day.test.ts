@@ -170,6 +170,7 @@ describe('the rows of a day', () => {
     end: null,
     closed: null,
     live: 0,
+    programme: null,
     ...more,
   })
   it('hold the meetings of the day, also those with no end and those that run over', () => {

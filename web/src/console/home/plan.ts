@@ -9,7 +9,17 @@ export const classes = ['meeting', 'news', 'training', 'agriculture'] as const
 export type Class = (typeof classes)[number] | ''
 
 export type PlanState = 'planned' | 'recording' | 'done' | 'missed' | 'skipped' | 'conflict'
-const states: readonly PlanState[] = ['planned', 'recording', 'done', 'missed', 'skipped', 'conflict']
+export const states: readonly PlanState[] = ['planned', 'recording', 'done', 'missed', 'skipped', 'conflict']
+
+/** How a state is shown: see StateTag. */
+export const stateTones = {
+  planned: 'quiet',
+  recording: 'busy',
+  done: 'ok',
+  missed: 'danger',
+  skipped: 'quiet',
+  conflict: 'danger',
+} as const
 
 /** One time at which a schedule applies. `start` and `end` are what is drawn: with padding. */
 export interface Occurrence extends Span {
@@ -113,6 +123,24 @@ export function scheduleOf(row: Json): Schedule {
     after: count(row['padding_after']),
     enabled: row['enabled'] !== false,
     recording: row['recording'] === true,
+  }
+}
+
+/** A schedule in the list of all. */
+export interface ListedSchedule extends Schedule {
+  /** When it records, in words. */
+  readonly rule: string
+  readonly next: Occurrence | null
+  /** What became of the newest time that is over. */
+  readonly last: Occurrence | null
+}
+
+export function listedSchedule(row: Json, language: string): ListedSchedule {
+  return {
+    ...scheduleOf(row),
+    rule: sentence(row['rule'], language),
+    next: occurrenceOf(object(row['next']), language),
+    last: occurrenceOf(object(row['last']), language),
   }
 }
 

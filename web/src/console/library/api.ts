@@ -2,7 +2,7 @@
 import { api, listOf } from '../../shared/api'
 import { count, type Json, text } from '../fields'
 import type { Part } from './blocks'
-import { type Filter, queryOf } from './filter'
+import { everything, type Filter, queryOf } from './filter'
 import { type Job, jobOf, libraryRow, type LibraryRow, type Recording, recordingOf } from './recording'
 import { type Sheet, sheetOf } from './sprite'
 
@@ -30,6 +30,13 @@ export const library = {
     const answer = await api<Json>('GET', `/recordings?${query.toString()}`, undefined, signal)
     const rows = listOf<Json>(answer, 'recordings').map((row) => libraryRow(row, language))
     return { rows, total: count(answer['total']), more: answer['more'] === true, next: text(answer['next']) }
+  },
+  /** The newest recordings in which words are found, of which names are suggested; no words: the newest. */
+  named: async (words: string, bin: boolean): Promise<LibraryRow[]> => {
+    const query = queryOf({ ...everything(bin), q: words })
+    query.set('limit', '100')
+    const answer = await api<Json>('GET', `/recordings?${query.toString()}`)
+    return listOf<Json>(answer, 'recordings').map((row) => libraryRow(row, storedLanguage()))
   },
   get: async (id: string, signal: AbortSignal, language: string): Promise<Recording> =>
     recordingOf(await api<Json>('GET', one(id), undefined, signal), language),

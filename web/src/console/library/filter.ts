@@ -11,6 +11,9 @@ export interface Filter {
   /** A stream's name; empty: any. */
   stream: string
   state: string
+  /** The whole name of somebody, or of a unit, as the recording has it. */
+  person: string
+  unit: string
   /** Days as the browser's date field has them: 2026-11-26, of the reader's own zone. */
   from: string
   to: string
@@ -24,18 +27,22 @@ export const everything = (bin = false): Filter => ({
   class: '',
   stream: '',
   state: '',
+  person: '',
+  unit: '',
   from: '',
   to: '',
   order: 'newest',
   bin,
 })
 
-/** Whether anything is left out. */
-export function narrowed(filter: Filter): boolean {
-  return [filter.q.trim(), filter.class, filter.stream, filter.state, filter.from, filter.to].some(
+/** How many things are asked for beside words. */
+export const asked = (filter: Filter): number =>
+  [filter.class, filter.stream, filter.state, filter.person, filter.unit, filter.from, filter.to].filter(
     (v) => v !== '',
-  )
-}
+  ).length
+
+/** Whether anything is left out. */
+export const narrowed = (filter: Filter): boolean => filter.q.trim() !== '' || asked(filter) > 0
 
 /** The midnight that a day begins with, some days later; null when it is no day. */
 function midnight(day: string, later = 0): Date | null {
@@ -55,6 +62,8 @@ export function queryOf(filter: Filter): URLSearchParams {
   add('class', filter.class)
   add('stream', filter.stream)
   add('state', filter.state)
+  add('person', filter.person)
+  add('unit', filter.unit)
   add('from', midnight(filter.from)?.toISOString())
   add('to', midnight(filter.to, 1)?.toISOString())
   add('sort', filter.order === 'newest' ? '' : filter.order)

@@ -2,6 +2,7 @@ import password from '../../shared/password.en'
 import broadcast from './broadcast.en'
 import desk from './desk.en'
 import library from './library.en'
+import plan from './plan.en'
 import wall from './wall.en'
 
 import type zh from './zh'
@@ -12,6 +13,7 @@ const en: typeof zh = {
   ...desk,
   ...library,
   password,
+  ...plan,
   title: 'Tongxiang console',
   product: 'Tongxiang',
   console: 'Console',
@@ -37,6 +39,7 @@ const en: typeof zh = {
   forbidden:
     'Your account may not use the console. Sign in as operator or administrator, or ask the administrator.',
   nav: {
+    plan: 'Plan',
     home: 'Duty desk',
     jobs: 'Jobs',
     shiftlog: 'Shift log',

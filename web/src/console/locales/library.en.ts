@@ -15,6 +15,8 @@ const en: typeof zh = {
     anyClass: 'Any class',
     anyStream: 'Any source',
     anyState: 'Any state',
+    person: 'Person',
+    unit: 'Unit',
     from: 'From',
     to: 'To',
     order: 'Order',

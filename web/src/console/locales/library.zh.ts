@@ -12,6 +12,8 @@ export default {
     anyClass: '全部类别',
     anyStream: '全部来源',
     anyState: '全部状态',
+    person: '按人员',
+    unit: '按单位',
     from: '从',
     to: '到',
     order: '排序',

@@ -2,6 +2,7 @@ import password from '../../shared/password.zh'
 import broadcast from './broadcast.zh'
 import desk from './desk.zh'
 import library from './library.zh'
+import plan from './plan.zh'
 import wall from './wall.zh'
 
 export default {
@@ -10,6 +11,7 @@ export default {
   ...desk,
   ...library,
   password,
+  ...plan,
   title: '通乡控制台',
   product: '通乡',
   console: '控制台',
@@ -34,6 +36,7 @@ export default {
   recordStarted: '已开始录制“{name}”',
   forbidden: '您的账号没有使用控制台的权限。请用值班员或系统管理员账号登录，或联系系统管理员。',
   nav: {
+    plan: '录制计划',
     home: '值班台',
     jobs: '任务',
     shiftlog: '值班记录',
