@@ -52,6 +52,7 @@ func start(ctx context.Context, dir string, length time.Duration) (*node, error)
 	cfg.HTTP.Listen, cfg.HTTPS.Listen = "127.0.0.1:0", ""
 	cfg.WebRTC = configs.WebRTC{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}}
 	cfg.RTSP.Listen, cfg.RTSP.UDP = "", ""
+	cfg.Jobs.Low = false // it is there; in the quiet hours it would be made anew while jumps are measured
 	s, err := server.New(ctx, cfg, "bench", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

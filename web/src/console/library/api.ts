@@ -4,6 +4,7 @@ import { storedLanguage } from '../../shared/i18n'
 import { count, type Json, text } from '../fields'
 import type { Part } from './blocks'
 import { type Filter, queryOf } from './filter'
+import { segmentStarts } from './player/cut'
 import { type Job, jobOf, libraryRow, type LibraryRow, type Recording, recordingOf } from './recording'
 import { type Sheet, sheetOf } from './sprite'
 
@@ -76,6 +77,22 @@ export const library = {
       return null // a picture to hover over is no reason for an alarm
     }
   },
+
+  /** Where segments of the original begin, in seconds: at key frames. Empty where it has no index. */
+  starts: async (id: string): Promise<number[]> => {
+    const response = await fetch(`/api/v1${one(id)}/hls/full.m3u8`, { credentials: 'same-origin' })
+    return response.ok ? segmentStarts(await response.text()) : []
+  },
+  /** The newest job that makes a low rendition of a recording; null: there was none. */
+  lowJob: async (id: string, signal: AbortSignal, language: string): Promise<Job | null> => {
+    const query = new URLSearchParams({ recording: id, kind: 'rendition', limit: '1' })
+    const answer = await api<Json>('GET', `/jobs?${query.toString()}`, undefined, signal)
+    const row = listOf<Json>(answer, 'items')[0]
+    return row ? jobOf(row, language) : null
+  },
+  /** Has the low rendition made at once. */
+  makeLow: async (id: string, language: string): Promise<Job> =>
+    jobOf(await api<Json>('POST', `${one(id)}/jobs`, { kind: 'rendition' }), language),
 
   thumbnail: (id: string): string => `/api/v1${one(id)}/thumbnail`,
   playlist: (id: string): string => `/api/v1${one(id)}/hls/index.m3u8`,

@@ -8,8 +8,6 @@ export type Quality = 'auto' | 'full' | 'low'
 export interface PlaybackEvents {
   /** The qualities that may be chosen; fewer than two: there is no choice. */
   qualities(list: readonly Quality[]): void
-  /** Where pictures can begin, in seconds, as far as the playlist tells. */
-  keys(starts: readonly number[]): void
   /** The line is away, and it is tried again; false: it is back. */
   restoring(is: boolean): void
   /** It cannot be played here; the sentence of the server, where it said one. */
@@ -18,11 +16,21 @@ export interface PlaybackEvents {
 
 export interface Playback {
   choose(quality: Quality): void
+  /** Goes to a place. On a thin line, in automatic quality, its first seconds come in low quality. */
+  seek(to: number): void
   stop(): void
 }
 
 /** How long a lost line is waited for before the next try, in ms. */
 const again = 2_000
+
+/** How long the first segment behind a jump may take in full quality, in seconds, before it is asked for in low. */
+const patience = 0.6
+
+/** Whether a jump should begin in low quality: by the bits of a segment in full, and those a second of the line. */
+export function lowFirst(segment: number, line: number): boolean {
+  return !(segment / line <= patience)
+}
 
 /**
  * Plays a recording from its playlist, in which every place is found at once; a recording without an index, by its
@@ -51,6 +59,22 @@ export function openRecording(
     if (!stopped) events.unplayable(video.error?.message ?? '')
   }
 
+  function isBuffered(at: number): boolean {
+    for (let i = 0; i < video.buffered.length; i++)
+      if (video.buffered.start(i) <= at && at < video.buffered.end(i)) return true
+    return false
+  }
+
+  /** Has the next segment asked for in low quality, and only that one, where the line would take long over a full one. */
+  function primeLow(at: number): void {
+    const low = hls?.levels[0]
+    const now = hls?.levels[hls.loadLevel]
+    // Without its playlist the low one would take longer, not less.
+    if (!hls || !low?.details || !now || now === low || !hls.autoLevelEnabled || isBuffered(at)) return
+    const length = now.details?.targetduration ?? 4
+    if (lowFirst(length * now.bitrate, hls.bandwidthEstimate)) hls.nextLoadLevel = 0
+  }
+
   function level(quality: Quality): number {
     if (!hls || quality === 'auto') return -1
     return quality === 'low' ? 0 : hls.levels.length - 1 // hls.js orders them by rate
@@ -67,6 +91,9 @@ export function openRecording(
     const player = new Player({
       enableWorker: false,
       startPosition: start,
+      // Low first: its playlist is here from then on, and the line is measured with a small segment that is shown.
+      startLevel: 0,
+      testBandwidth: false,
       maxBufferLength: 30,
       backBufferLength: 60,
       // Of a running recording, what is old counts as much as what is new.
@@ -80,9 +107,6 @@ export function openRecording(
     player.on(Player.Events.MANIFEST_PARSED, () => {
       events.qualities(player.levels.length > 1 ? ['auto', 'full', 'low'] : [])
       if (wanted !== 'auto') player.currentLevel = level(wanted)
-    })
-    player.on(Player.Events.LEVEL_LOADED, (_, data) => {
-      events.keys(data.details.fragments.filter((f) => !f.gap).map((f) => f.start))
     })
     player.on(Player.Events.FRAG_LOADED, () => events.restoring(false))
     player.on(Player.Events.ERROR, (_, data) => {
@@ -127,6 +151,10 @@ export function openRecording(
       wanted = quality
       // The next pictures, not those that are here: a change of quality is no reason for a pause.
       if (hls) hls.nextLevel = level(quality)
+    },
+    seek(to) {
+      primeLow(to)
+      video.currentTime = to
     },
     stop() {
       stopped = true
