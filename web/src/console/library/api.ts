@@ -80,7 +80,7 @@ export const library = {
 
   /** Where segments of the original begin, in seconds: at key frames. Empty where it has no index. */
   starts: async (id: string): Promise<number[]> => {
-    const response = await fetch(`/api/v1${one(id)}/hls/full.m3u8`, { credentials: 'same-origin' })
+    const response = await fetch(library.playlist(id, 'full'), { credentials: 'same-origin' })
     return response.ok ? segmentStarts(await response.text()) : []
   },
   /** The newest job that makes a low rendition of a recording; null: there was none. */
@@ -95,7 +95,9 @@ export const library = {
     jobOf(await api<Json>('POST', `${one(id)}/jobs`, { kind: 'rendition' }), language),
 
   thumbnail: (id: string): string => `/api/v1${one(id)}/thumbnail`,
-  playlist: (id: string): string => `/api/v1${one(id)}/hls/index.m3u8`,
+  /** Of a quality, or of all of them. */
+  playlist: (id: string, quality: 'full' | 'low' | 'index' = 'index'): string =>
+    `/api/v1${one(id)}/hls/${quality}.m3u8`,
   file: (id: string): string => `/api/v1${one(id)}/file`,
   download: (id: string): string => `/api/v1${one(id)}/file?download=1`,
   /** The list that a filter comes to, as a file; its name is the server's. */

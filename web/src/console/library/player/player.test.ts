@@ -6,7 +6,7 @@ import { behind, gapAhead, gapAt, missing } from './gaps'
 import { actionOf, nextSpeed, taken } from './keys'
 import { lowFirst } from './playback'
 import { Position, resumeAt } from './resume'
-import { codecsOf, wayOf } from './ways'
+import { codecsOf, joined, wayOf } from './ways'
 
 const gaps = [
   { from: 10, to: 15, reason: 'disk_full' },
@@ -197,7 +197,7 @@ describe('a jump', () => {
 })
 
 describe('what a browser plays of a recording', () => {
-  const chromium = (type: string): boolean => /avc1|mp4a|opus/.test(type)
+  const chromium = (type: string): boolean => /avc1|mp4a|opus|mpeg/.test(type)
   const of = (...codecs: [kind: string, codec: string, stream?: string][]) =>
     recordingOf(
       { tracks: codecs.map(([kind, codec, stream]) => ({ kind, codec, stream: stream ?? 'channels/a' })) },
@@ -208,12 +208,22 @@ describe('what a browser plays of a recording', () => {
     ['all', of(['audio', 'Opus'])],
     ['all', of(['video', 'H264'], ['audio', 'AC-3'], ['audio', 'AAC'])],
     ['all', of()], // of before tracks were noted: it is tried
+    ['all', of(['video', 'H264'], ['audio', 'MP2'])], // the decoder of MP3 knows layer II
     ['silent', of(['video', 'H264'], ['audio', 'AC-3'])],
     ['none', of(['video', 'MPEG-2'], ['audio', 'MP2'], ['other', 'teletext'])],
     ['none', of(['video', 'H265'], ['audio', 'AAC'])],
     ['none', of(['audio', 'AC-3'])],
     ['none', of(['video', 'MPEG-2'], ['video', 'H264', 'meetings/m/site'])], // sites are files of their own
   ])('%s', (way, recording) => expect(wayOf(recording, chromium)).toBe(way))
+  it('changes between qualities in one go only where both have the same tracks', () => {
+    const mp4 = (...tracks: [string, string][]) => joined({ ...of(...tracks), format: 'fmp4' })
+    expect(mp4(['video', 'H264'], ['audio', 'AAC'])).toBe(true)
+    expect(mp4(['video', 'H264'])).toBe(true)
+    expect(mp4(['video', 'H264'], ['audio', 'Opus'])).toBe(false)
+    expect(mp4(['video', 'H264'], ['audio', 'AAC'], ['audio', 'AAC'])).toBe(false)
+    expect(mp4()).toBe(false)
+    expect(joined({ ...of(['video', 'H264'], ['audio', 'AAC']), format: 'ts' })).toBe(false)
+  })
   it('plays HEVC where the browser does', () =>
     expect(wayOf(of(['video', 'H265'], ['audio', 'AAC']), () => true)).toBe('all'))
   it('names the codecs', () => {

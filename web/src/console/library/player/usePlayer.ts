@@ -31,6 +31,7 @@ const hintTime = 6_000
 /** How often a player is looked after, and how long one waits for a picture until something is to be done, in ms. */
 const beat = 300
 const long = 8_000
+const longWithLow = 3_000
 
 /**
  * A recording in a video element: what it does, as a template shows it, and what people may do with it. Owned by
@@ -45,6 +46,8 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
   let watchdog = 0
   let hint = 0
   let waited = 0
+  /** Whether a source that comes is to be played. */
+  let wanted = true
 
   const state = reactive({
     at: begin,
@@ -100,7 +103,7 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
 
   function look(): void {
     const element = video.value
-    if (!element) return
+    if (!element || element.readyState === 0) return // between two sources it stands at 0
     state.at = element.currentTime
     state.buffered = bufferedTo(element)
     if (Number.isFinite(element.duration) && element.duration > 0) state.duration = element.duration
@@ -112,7 +115,7 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
   function tend(): void {
     overGaps()
     waited = state.waiting && state.playing && !state.restoring ? waited + beat : 0
-    if (waited < long) return
+    if (waited < (recording.has.low ? longWithLow : long)) return
     waited = 0
     if (!recording.has.low) state.slow = true
     else if (state.quality === 'auto') choose('low') // what is chosen by name stays
@@ -180,6 +183,7 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
       position.at(state.at)
     },
     play: () => {
+      wanted = true
       state.playing = true
       state.ended = false
     },
@@ -194,6 +198,8 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     },
     seeking: () => (state.waiting = true),
     pause: () => {
+      if ((video.value?.readyState ?? 0) === 0) return // another source takes its place
+      wanted = false
       state.playing = false
       position.at(state.at, true)
     },
@@ -224,6 +230,10 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     setSpeed(stored(speedKey, 1) || 1)
     element.volume = Math.min(1, stored(loudKey, 1))
     playback = openRecording(element, recording, begin, language, {
+      attached: () => {
+        state.waiting = true
+        if (wanted) void play()
+      },
       qualities: (list) => (state.qualities = list),
       restoring: (is) => (state.restoring = is),
       unplayable: (why) => (state.unplayable = why),
@@ -231,7 +241,6 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     if (way !== 'all' && recording.has.low) choose('low')
     watchdog = window.setInterval(tend, beat)
     addEventListener('pagehide', leave)
-    void play()
   }
 
   const end = watch(video, (element) => {

@@ -11,6 +11,7 @@ const types: Readonly<Record<string, string>> = {
   VP8: 'video/mp4; codecs="vp08.00.41.08"',
   AAC: 'audio/mp4; codecs="mp4a.40.2"',
   Opus: 'audio/mp4; codecs="opus"',
+  MP2: 'audio/mpeg', // its decoder knows all three layers
   'AC-3': 'audio/mp4; codecs="ac-3"',
   'E-AC-3': 'audio/mp4; codecs="ec-3"',
 }
@@ -36,6 +37,23 @@ export function wayOf(recording: Recording, can: (type: string) => boolean = sup
   if (pictures.length > 0 && !pictures.some(plays)) return 'none'
   if (sounds.length === 0 || sounds.some(plays)) return 'all'
   return pictures.length === 0 ? 'none' : 'silent'
+}
+
+/**
+ * Whether a player may change between a recording and its low rendition within one source: media source extensions
+ * want the same tracks in the same buffers. A transport stream has picture and sound apart, the low rendition together.
+ */
+export function joined(recording: Recording): boolean {
+  if (recording.format !== 'fmp4') return false
+  const tracks = main(recording).filter((track) => track.kind !== 'other')
+  const [pictures, sounds] = ['video', 'audio'].map((kind) => tracks.filter((track) => track.kind === kind))
+  return (
+    pictures?.length === 1 &&
+    pictures[0]?.codec === 'H264' &&
+    sounds !== undefined &&
+    sounds.length <= 1 &&
+    sounds.every((track) => track.codec === 'AAC')
+  )
 }
 
 /** The codecs of a kind of track, each once; of all kinds when it is empty. */
