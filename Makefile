@@ -85,6 +85,11 @@ bench-seek:      ## jumps in a recording of three hours over a line of 2 Mbit/s 
 	@scripts/install.sh test
 	@$(GO) run ./bench/seek $(ARGS)
 
+bench-seek-page: ## the same jumps in Chromium, with the page's own player (RATES=2000000,8000000 JUMPS=20)
+	@scripts/install.sh test
+	@$(MAKE) --no-print-directory web
+	@cd web && npm run --silent bench-seek
+
 bench-delay:     ## how far behind its source a picture is in a real browser
 	@scripts/install.sh test
 	@$(MAKE) --no-print-directory build

@@ -115,9 +115,12 @@ func codecsOf(rec store.Recording, dir string, index []folder.Entry) (codecs str
 }
 
 // avcName reads profile and level from the avcC box (ISO/IEC 14496-15 5.3.3.1.2) of
-// an initialisation segment; empty when there is none.
+// an initialisation segment, or from the sequence parameter set with which a transport
+// stream begins; empty when there is none. A player that is not told them leaves the
+// variant out, or does not know what it changes to.
 func avcName(dir string, rec store.Recording, index []folder.Entry) string {
-	if len(index) == 0 || !index[0].Head || index[0].Length > 1<<20 {
+	at := slices.IndexFunc(index, func(e folder.Entry) bool { return e.Head || e.Sync })
+	if at < 0 || index[at].Head && index[at].Length > 1<<20 {
 		return ""
 	}
 	f, err := os.Open(filepath.Join(dir, filepath.Base(rec.File)))
@@ -125,15 +128,36 @@ func avcName(dir string, rec store.Recording, index []folder.Entry) string {
 		return ""
 	}
 	defer f.Close()
-	b := make([]byte, index[0].Length)
-	if _, err := f.ReadAt(b, index[0].Offset); err != nil {
+	b := make([]byte, min(index[at].Length, 1<<20))
+	if _, err := f.ReadAt(b, index[at].Offset); err != nil {
 		return ""
+	}
+	if !index[at].Head {
+		return spsName(b)
 	}
 	i := bytes.Index(b, []byte("avcC"))
 	if i < 0 || i+8 > len(b) {
 		return ""
 	}
 	return fmt.Sprintf("avc1.%02x%02x%02x", b[i+5], b[i+6], b[i+7])
+}
+
+// avcProfiles are the profile_idc of ITU-T H.264 annex A that a sender may use.
+var avcProfiles = []byte{66, 77, 88, 100, 110, 122, 244}
+
+// spsName finds the first sequence parameter set (ITU-T H.264 7.3.2.1.1) in bytes of a
+// stream: its first three bytes are profile, constraints and level.
+func spsName(b []byte) string {
+	for {
+		i := bytes.Index(b, []byte{0, 0, 1})
+		if i < 0 || i+7 > len(b) {
+			return ""
+		}
+		if b[i+3]&0x9f == 7 && slices.Contains(avcProfiles, b[i+4]) {
+			return fmt.Sprintf("avc1.%02x%02x%02x", b[i+4], b[i+5], b[i+6])
+		}
+		b = b[i+3:]
+	}
 }
 
 // bandwidth is the bit rate of the fattest segment (RFC 8216 4.3.4.2).

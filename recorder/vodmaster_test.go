@@ -58,6 +58,15 @@ func TestTheMasterPlaylistListsWhatABrowserDecodes(t *testing.T) {
 			t.Errorf("%s and %s:\n%s", tc.video, tc.audio, got)
 		}
 	}
+	ts := make([]byte, 4000)
+	copy(ts[30:], []byte{0, 0, 1, 9, 0xf0, 0, 0, 1, 0x67, 3, 0, 0, 1, 0x67, 0x64, 0, 0x28}) // no profile is called 3
+	if err := os.WriteFile(filepath.Join(dir, "media.ts"), ts, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rec.Tracks[0].Codec, rec.Tracks[1].Codec = "H264", "AAC"
+	if got := string(r.Master(rec, "full", "low")); !strings.Contains(got, `CODECS="avc1.640028,mp4a.40.2",RESOLUTION`) {
+		t.Errorf("with a sequence parameter set:\n%s", got)
+	}
 	b, err := r.LowPlaylist(rec, "../low")
 	if err != nil || !strings.Contains(string(b), `#EXT-X-MAP:URI="../low",BYTERANGE="100@0"`) || strings.Count(string(b), "#EXTINF") != 3 {
 		t.Errorf("%s, %v", b, err)

@@ -52,6 +52,7 @@ func start(ctx context.Context, dir string, length time.Duration) (*node, error)
 	cfg.HTTP.Listen, cfg.HTTPS.Listen = "127.0.0.1:0", ""
 	cfg.WebRTC = configs.WebRTC{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Addresses: []string{"127.0.0.1"}}
 	cfg.RTSP.Listen, cfg.RTSP.UDP = "", ""
+	cfg.Jobs.Low = false // it is there; in the quiet hours it would be made anew while jumps are measured
 	s, err := server.New(ctx, cfg, "bench", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -89,7 +90,7 @@ func start(ctx context.Context, dir string, length time.Duration) (*node, error)
 		}
 		_ = resp.Body.Close()
 		if resp.StatusCode == http.StatusOK {
-			return n, nil
+			return n, noteLow(ctx, filepath.Join(dir, server.StoreFile), id)
 		}
 		select {
 		case <-ctx.Done():
@@ -97,6 +98,16 @@ func start(ctx context.Context, dir string, length time.Duration) (*node, error)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// noteLow tells the library of the low rendition, as the job that makes one does.
+func noteLow(ctx context.Context, path, id string) error {
+	db, err := store.Open(ctx, path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	d := store.Derived{Recording: id, Kind: string(jobs.Rendition), Made: time.Now(), Result: "{}"}
+	return errors.Join(db.PutDerived(ctx, d), db.Close())
 }
 
 // made is what the maker of the low rendition tells a library, which there is none of.

@@ -15,6 +15,9 @@ const encode = [
   'yuv420p',
 ]
 
+/** Television of before: what no browser decodes. */
+const old = ['-c:v', 'mpeg2video', '-g', '12', '-bf', '2', '-pix_fmt', 'yuv420p']
+
 /** What a programme shows and sounds like. All of the picture moves: a test card with a clock is frozen to the analysis. */
 export const content = {
   moving: { video: `testsrc2=${picture},scroll=h=0.013`, audio: 'sine=frequency=440:sample_rate=48000' },
@@ -26,9 +29,10 @@ export const content = {
 }
 
 /**
- * Sends programmes in one multiplex. Each is {id, name, content}. Returns the sender; `end()` stops it.
+ * Sends programmes in one multiplex. Each is {id, name, content}. Returns the sender; `end()` stops it. `video` is h264
+ * or mpeg2, `audio` what ffmpeg calls its encoder.
  */
-export function send(port, programmes) {
+export function send(port, programmes, { video = 'h264', audio = 'aac' } = {}) {
   const inputs = programmes.flatMap(({ content: c }) => [
     ...['-re', '-f', 'lavfi', '-i', c.video],
     ...['-re', '-f', 'lavfi', '-i', c.audio],
@@ -47,7 +51,7 @@ export function send(port, programmes) {
         '-nostdin',
         ...inputs,
         ...maps,
-        ...encode,
+        ...(video === 'mpeg2' ? old : encode),
         '-b:v',
         '400k',
         '-maxrate',
@@ -55,7 +59,7 @@ export function send(port, programmes) {
         '-bufsize',
         '600k',
       ],
-      ...['-c:a', 'aac', '-b:a', '64k', ...tables],
+      ...['-c:a', audio, '-b:a', '64k', ...tables],
       ...['-f', 'mpegts', `udp://127.0.0.1:${port}?pkt_size=1316`],
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },

@@ -3,6 +3,7 @@ import { api, listOf } from '../../shared/api'
 import { count, type Json, text } from '../fields'
 import type { Part } from './blocks'
 import { everything, type Filter, queryOf } from './filter'
+import { segmentStarts } from './player/cut'
 import { type Job, jobOf, libraryRow, type LibraryRow, type Recording, recordingOf } from './recording'
 import { type Sheet, sheetOf } from './sprite'
 
@@ -83,8 +84,26 @@ export const library = {
     }
   },
 
+  /** Where segments of the original begin, in seconds: at key frames. Empty where it has no index. */
+  starts: async (id: string): Promise<number[]> => {
+    const response = await fetch(library.playlist(id, 'full'), { credentials: 'same-origin' })
+    return response.ok ? segmentStarts(await response.text()) : []
+  },
+  /** The newest job that makes a low rendition of a recording; null: there was none. */
+  lowJob: async (id: string, signal: AbortSignal, language: string): Promise<Job | null> => {
+    const query = new URLSearchParams({ recording: id, kind: 'rendition', limit: '1' })
+    const answer = await api<Json>('GET', `/jobs?${query.toString()}`, undefined, signal)
+    const row = listOf<Json>(answer, 'items')[0]
+    return row ? jobOf(row, language) : null
+  },
+  /** Has the low rendition made at once. */
+  makeLow: async (id: string, language: string): Promise<Job> =>
+    jobOf(await api<Json>('POST', `${one(id)}/jobs`, { kind: 'rendition' }), language),
+
   thumbnail: (id: string): string => `/api/v1${one(id)}/thumbnail`,
-  playlist: (id: string): string => `/api/v1${one(id)}/hls/index.m3u8`,
+  /** Of a quality, or of all of them. */
+  playlist: (id: string, quality: 'full' | 'low' | 'index' = 'index'): string =>
+    `/api/v1${one(id)}/hls/${quality}.m3u8`,
   file: (id: string): string => `/api/v1${one(id)}/file`,
   download: (id: string): string => `/api/v1${one(id)}/file?download=1`,
   /** Where the list that a filter comes to is had as a file. */

@@ -154,6 +154,8 @@ export interface Job {
   readonly progress: number
   /** Seconds; 0: not known. */
   readonly eta: number
+  /** It waits for the quiet hours. */
+  readonly offPeak: boolean
   readonly cause: string
   /** The recording that it made, and what of the whole it is, in seconds. */
   readonly made: { readonly recording: string; readonly from: number; readonly to: number } | null
@@ -167,6 +169,7 @@ export function jobOf(row: Json, language: string): Job {
     state: oneOf(row['state'], ['queued', 'running', 'done', 'failed', 'cancelled'], 'queued'),
     progress: Math.min(1, count(row['progress'])),
     eta: count(row['eta_s']),
+    offPeak: row['off_peak'] === true,
     cause: sentence(row['cause'], language),
     made:
       recording === ''

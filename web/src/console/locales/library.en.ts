@@ -100,9 +100,22 @@ const en: typeof zh = {
     fromStart: 'From the start',
     restoring: 'The line is interrupted, trying again…',
     lowOnly:
-      'Browsers cannot play this recording as it is; this is the low rendition. The download is the original.',
-    lowLater:
-      'Browsers cannot play this recording as it is. A low rendition is made when the server is idle; until then, download it.',
+      'Browsers cannot play this recording as it is ({codecs}); this is the low rendition. The download is the original.',
+    low: {
+      none: 'Browsers cannot play this recording as it is ({codecs}).',
+      silent: 'Browsers cannot play the sound of this recording ({codecs}); there is only the picture.',
+      slow: 'The picture is long in coming: the line is slow, or this browser cannot decode the original.',
+      what: 'A low rendition (H.264, 360 lines) can be made; it plays here as soon as it is ready. The original stays as it is and can be downloaded at any time.',
+      night: 'A low rendition is to be made in the quiet hours.',
+      later: 'A low rendition to watch here can be made when the recording has ended.',
+      make: 'Make the low rendition now',
+      queued: 'The low rendition waits its turn…',
+      running: 'The low rendition is being made…',
+      eta: 'about {time} left',
+      cancel: 'Cancel',
+      failed: 'The low rendition could not be made: {cause}',
+      again: 'Try again',
+    },
     downloadHint: 'Downloads are noted in the audit log',
     downloadLogged: 'Downloading. Who downloaded which recording and when is noted in the audit log.',
     keysHint:

@@ -7,6 +7,24 @@ export function timeAt(x: number, width: number, duration: number): number {
   return Math.max(0, Math.min(1, x / width)) * duration
 }
 
+/** How near to a chapter's mark one must point to mean it, in pixels. */
+const reach = 5
+
+/** The time that is meant by a place of the bar: the beginning of a chapter, near its mark. */
+export function meantAt(x: number, width: number, duration: number, chapters: readonly Chapter[]): number {
+  const at = timeAt(x, width, duration)
+  if (width <= 0) return at
+  const near = (reach / width) * duration
+  let found: Chapter | null = null
+  for (const chapter of chapters)
+    if (
+      Math.abs(chapter.at - at) <= near &&
+      Math.abs(chapter.at - at) < Math.abs((found?.at ?? Infinity) - at)
+    )
+      found = chapter
+  return found?.at ?? at
+}
+
 /** A time as a part of the bar, in percent. */
 export function percent(at: number, duration: number): number {
   return duration <= 0 ? 0 : Math.max(0, Math.min(100, (at / duration) * 100))

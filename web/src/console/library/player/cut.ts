@@ -13,6 +13,22 @@ export function keyTimes(starts: readonly number[]): number[] {
   return [...new Set([0, ...starts].filter((s) => Number.isFinite(s) && s >= 0))].sort((a, b) => a - b)
 }
 
+/** The beginnings of the segments of a playlist (RFC 8216) that are not missing. */
+export function segmentStarts(playlist: string): number[] {
+  const starts: number[] = []
+  let [at, length, gap] = [0, 0, false]
+  for (const line of playlist.split('\n')) {
+    if (line.startsWith('#EXTINF:')) length = Number.parseFloat(line.slice('#EXTINF:'.length)) || 0
+    else if (line.startsWith('#EXT-X-GAP')) gap = true
+    else if (line.trim() !== '' && !line.startsWith('#')) {
+      if (!gap) starts.push(at)
+      at += length
+      ;[length, gap] = [0, false]
+    }
+  }
+  return starts
+}
+
 /** The key frame at a point or before it. */
 export function atOrBefore(keys: readonly number[], at: number): number {
   let [low, high] = [0, keys.length]

@@ -1,15 +1,16 @@
 import type Hls from 'hls.js'
 import { library } from '../api'
 import type { Recording } from '../recording'
+import { joined, wayOf } from './ways'
 
 export type Quality = 'auto' | 'full' | 'low'
 
 /** What the player is told; each is called on the page's own thread. */
 export interface PlaybackEvents {
+  /** A source was attached, and may be played: at the beginning, and when another one takes its place. */
+  attached(): void
   /** The qualities that may be chosen; fewer than two: there is no choice. */
   qualities(list: readonly Quality[]): void
-  /** Where pictures can begin, in seconds, as far as the playlist tells. */
-  keys(starts: readonly number[]): void
   /** The line is away, and it is tried again; false: it is back. */
   restoring(is: boolean): void
   /** It cannot be played here; the sentence of the server, where it said one. */
@@ -18,11 +19,35 @@ export interface PlaybackEvents {
 
 export interface Playback {
   choose(quality: Quality): void
+  /** Goes to a place. On a thin line, in automatic quality, its first seconds come in low quality. */
+  seek(to: number): void
   stop(): void
 }
 
 /** How long a lost line is waited for before the next try, in ms. */
 const again = 2_000
+
+/** How long the first segment behind a jump may take in full quality, in seconds, before it is asked for in low. */
+const patience = 0.6
+
+const lineKey = 'tongxiang.player.line'
+
+/** Bits a second of the line, as it was measured last; 0: not known. */
+function lineOf(): number {
+  try {
+    return Number(localStorage.getItem(lineKey)) || 0
+  } catch {
+    return 0
+  }
+}
+
+/** How much more than a recording's average rate the line must have: a second of it may have twice as much. */
+const spare = 1.5
+
+/** Whether a jump should begin in low quality: by the bits of a segment in full, and those a second of the line. */
+export function lowFirst(segment: number, line: number): boolean {
+  return !(segment / line <= patience)
+}
 
 /**
  * Plays a recording from its playlist, in which every place is found at once; a recording without an index, by its
@@ -39,16 +64,71 @@ export function openRecording(
   let hls: Hls | null = null
   let wanted: Quality = 'auto'
   let timer = 0
+  let at = start
+  /** Counts what was begun: only the newest goes on. */
+  let turn = 0
+  /** Each quality is a source of its own: another one takes the place of what plays. */
+  const apart = recording.has.low && !joined(recording)
+  const whole = wayOf(recording) === 'all'
 
   /** The file as it is: a browser finds places in it by reading through it. */
   function plain(address: string): void {
     video.src = address
-    if (start > 0) video.currentTime = start
+    if (at > 0) video.currentTime = at
     video.addEventListener('error', refuse)
+    events.attached()
+  }
+
+  /** The quality that plays where each is a source of its own. */
+  function chosen(): 'full' | 'low' {
+    if (!whole) return 'low'
+    if (wanted !== 'auto') return wanted
+    const line = lineOf()
+    const rate = (recording.bytes * 8) / Math.max(recording.duration, 1)
+    return line > 0 && line < rate * spare ? 'low' : 'full'
+  }
+
+  /** What plays. */
+  let current = ''
+  const source = (): string => library.playlist(recording.id, apart ? chosen() : undefined)
+
+  function noteLine(): void {
+    try {
+      if (hls && Number.isFinite(hls.bandwidthEstimate))
+        localStorage.setItem(lineKey, String(Math.round(hls.bandwidthEstimate)))
+    } catch {
+      // Not remembered.
+    }
+  }
+
+  /** Ends what plays and begins anew where it was, when another source is wanted. */
+  function change(): void {
+    if (source() === current || stopped) return
+    at = video.currentTime || at
+    clearTimeout(timer)
+    hls?.destroy()
+    hls = null
+    run()
   }
 
   function refuse(): void {
     if (!stopped) events.unplayable(video.error?.message ?? '')
+  }
+
+  function isBuffered(at: number): boolean {
+    for (let i = 0; i < video.buffered.length; i++)
+      if (video.buffered.start(i) <= at && at < video.buffered.end(i)) return true
+    return false
+  }
+
+  /** Has the next segment asked for in low quality, and only that one, where the line would take long over a full one. */
+  function primeLow(at: number): void {
+    const low = hls?.levels[0]
+    const now = hls?.levels[hls.loadLevel]
+    // Without its playlist the low one would take longer, not less.
+    if (!hls || !low?.details || !now || now === low || !hls.autoLevelEnabled || isBuffered(at)) return
+    const length = now.details?.targetduration ?? 4
+    if (lowFirst(length * now.bitrate, hls.bandwidthEstimate)) hls.nextLoadLevel = 0
   }
 
   function level(quality: Quality): number {
@@ -57,16 +137,21 @@ export function openRecording(
   }
 
   async function begin(): Promise<void> {
+    const mine = ++turn
+    current = source()
     const { default: Player } = await import('hls.js')
-    if (stopped) return
+    if (stopped || mine !== turn) return
     if (!Player.isSupported()) {
       const native = video.canPlayType('application/vnd.apple.mpegurl') !== ''
-      plain(native ? library.playlist(recording.id) : library.file(recording.id))
+      plain(native ? current : library.file(recording.id))
       return
     }
     const player = new Player({
       enableWorker: false,
-      startPosition: start,
+      startPosition: at,
+      // Low first, where there are both in one: its playlist is here from then on, and the line is measured with a small segment that is shown.
+      startLevel: 0,
+      testBandwidth: false,
       maxBufferLength: 30,
       backBufferLength: 60,
       // Of a running recording, what is old counts as much as what is new.
@@ -77,14 +162,15 @@ export function openRecording(
     })
     hls = player
     let recovered = 0
+    player.on(Player.Events.MEDIA_ATTACHED, () => events.attached())
     player.on(Player.Events.MANIFEST_PARSED, () => {
-      events.qualities(player.levels.length > 1 ? ['auto', 'full', 'low'] : [])
-      if (wanted !== 'auto') player.currentLevel = level(wanted)
+      events.qualities(player.levels.length > 1 || (apart && whole) ? ['auto', 'full', 'low'] : [])
+      if (!apart && wanted !== 'auto') player.currentLevel = level(wanted)
     })
-    player.on(Player.Events.LEVEL_LOADED, (_, data) => {
-      events.keys(data.details.fragments.filter((f) => !f.gap).map((f) => f.start))
+    player.on(Player.Events.FRAG_BUFFERED, () => {
+      noteLine()
+      events.restoring(false)
     })
-    player.on(Player.Events.FRAG_LOADED, () => events.restoring(false))
     player.on(Player.Events.ERROR, (_, data) => {
       if (!data.fatal || stopped) return
       const status = data.response?.code ?? 0
@@ -101,32 +187,42 @@ export function openRecording(
         clearTimeout(timer)
         timer = window.setTimeout(() => {
           if (data.details === Player.ErrorDetails.MANIFEST_LOAD_ERROR)
-            player.loadSource(library.playlist(recording.id))
+            player.loadSource(current)
           else player.startLoad(video.currentTime)
         }, again)
         return
       }
       if (data.type === Player.ErrorTypes.MEDIA_ERROR && recovered < 2) {
         recovered++
-        if (recovered === 2 && player.levels.length > 1) player.currentLevel = 0
+        if (recovered === 2 && player.levels.length > 1) player.currentLevel = 0 // perhaps only the full one is broken
         player.recoverMediaError()
         return
       }
       events.unplayable(data.networkDetails instanceof XMLHttpRequest ? said(data.networkDetails) : '')
     })
-    player.loadSource(library.playlist(recording.id))
+    player.loadSource(current)
     player.attachMedia(video)
   }
 
-  void begin().catch((cause: unknown) => {
-    if (!stopped) events.unplayable(cause instanceof Error ? cause.message : String(cause))
-  })
+  function run(): void {
+    begin().catch((cause: unknown) => {
+      if (!stopped) events.unplayable(cause instanceof Error ? cause.message : String(cause))
+    })
+  }
+
+  run()
 
   return {
     choose(quality) {
       wanted = quality
+      if (apart) change()
       // The next pictures, not those that are here: a change of quality is no reason for a pause.
-      if (hls) hls.nextLevel = level(quality)
+      else if (hls) hls.nextLevel = level(quality)
+    },
+    seek(to) {
+      at = to
+      primeLow(to)
+      video.currentTime = to
     },
     stop() {
       stopped = true

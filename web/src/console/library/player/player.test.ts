@@ -1,9 +1,12 @@
 import { describe, expect, it, vi } from 'vitest'
-import { chapterAt, exact, labelLeft, percent, readTime, timeAt } from './bar'
-import { atOrAfter, atOrBefore, keyTimes, moved, widened } from './cut'
+import { recordingOf } from '../recording'
+import { chapterAt, exact, labelLeft, meantAt, percent, readTime, timeAt } from './bar'
+import { atOrAfter, atOrBefore, keyTimes, moved, segmentStarts, widened } from './cut'
 import { behind, gapAhead, gapAt, missing } from './gaps'
 import { actionOf, nextSpeed, taken } from './keys'
+import { lowFirst } from './playback'
 import { Position, resumeAt } from './resume'
+import { codecsOf, joined, wayOf } from './ways'
 
 const gaps = [
   { from: 10, to: 15, reason: 'disk_full' },
@@ -44,6 +47,12 @@ describe('the seek bar', () => {
   it('has no time without a length', () => {
     expect(timeAt(5, 0, 60)).toBe(0)
     expect(percent(5, 0)).toBe(0)
+  })
+  it('means the chapter whose mark is near', () => {
+    const chapters = [0, 30, 31, 50].map((at) => ({ at, kind: '', title: '', who: '' }))
+    expect([248, 254, 259, 300].map((x) => meantAt(x, 500, 60, chapters))).toEqual([30, 30, 31, 36])
+    expect(meantAt(100, 500, 60, [])).toBe(12)
+    expect(meantAt(5, 0, 60, chapters)).toBe(0)
   })
   it('keeps its label over the bar', () => {
     expect([labelLeft(0, 190, 500), labelLeft(250, 190, 500), labelLeft(500, 190, 500)]).toEqual([
@@ -161,10 +170,65 @@ describe('a cut', () => {
     expect(widened({ from: 5, to: 9 }, keys, 15)).toEqual({ from: 4, to: 12 })
     expect(widened({ from: 5, to: 9 }, [], 15)).toEqual({ from: 5, to: 9 })
   })
+  it('knows them from a playlist, without what is missing', () => {
+    const list =
+      '#EXTM3U\n#EXTINF:4.0,\n#EXT-X-BYTERANGE:10@0\n../file\n#EXTINF:3.5,\n#EXT-X-GAP\n../file\n#EXTINF:4,\n../file\n#EXT-X-ENDLIST\n'
+    expect(segmentStarts(list)).toEqual([0, 7.5])
+    expect(segmentStarts('<html>')).toEqual([0]) // a line that is no tag: harmless
+    expect(segmentStarts('')).toEqual([])
+  })
   it('never ends before it begins', () => {
     expect(moved({ from: 2, to: 5 }, 'in', 9, 15)).toEqual({ from: 9, to: 10 })
     expect(moved({ from: 8, to: 12 }, 'out', 3, 15)).toEqual({ from: 2, to: 3 })
     expect(moved({ from: 8, to: 12 }, 'in', 99, 15)).toEqual({ from: 14, to: 15 })
     expect(moved({ from: 8, to: 12 }, 'out', -3, 15)).toEqual({ from: 0, to: 1 })
+  })
+})
+
+describe('a jump', () => {
+  it.each([
+    [16e6, 2e6, true], // four seconds of 4 Mbit/s over a thin line
+    [2e6, 2e6, true],
+    [16e6, 100e6, false], // in the house
+    [16e6, NaN, true], // nothing is known of the line yet
+  ])('%d bits over %d bit/s begin in low quality: %s', (segment, line, low) =>
+    expect(lowFirst(segment, line)).toBe(low),
+  )
+})
+
+describe('what a browser plays of a recording', () => {
+  const chromium = (type: string): boolean => /avc1|mp4a|opus|mpeg/.test(type)
+  const of = (...codecs: [kind: string, codec: string, stream?: string][]) =>
+    recordingOf(
+      { tracks: codecs.map(([kind, codec, stream]) => ({ kind, codec, stream: stream ?? 'channels/a' })) },
+      'en',
+    )
+  it.each([
+    ['all', of(['video', 'H264'], ['audio', 'AAC'])],
+    ['all', of(['audio', 'Opus'])],
+    ['all', of(['video', 'H264'], ['audio', 'AC-3'], ['audio', 'AAC'])],
+    ['all', of()], // of before tracks were noted: it is tried
+    ['all', of(['video', 'H264'], ['audio', 'MP2'])], // the decoder of MP3 knows layer II
+    ['silent', of(['video', 'H264'], ['audio', 'AC-3'])],
+    ['none', of(['video', 'MPEG-2'], ['audio', 'MP2'], ['other', 'teletext'])],
+    ['none', of(['video', 'H265'], ['audio', 'AAC'])],
+    ['none', of(['audio', 'AC-3'])],
+    ['none', of(['video', 'MPEG-2'], ['video', 'H264', 'meetings/m/site'])], // sites are files of their own
+  ])('%s', (way, recording) => expect(wayOf(recording, chromium)).toBe(way))
+  it('changes between qualities in one go only where both have the same tracks', () => {
+    const mp4 = (...tracks: [string, string][]) => joined({ ...of(...tracks), format: 'fmp4' })
+    expect(mp4(['video', 'H264'], ['audio', 'AAC'])).toBe(true)
+    expect(mp4(['video', 'H264'])).toBe(true)
+    expect(mp4(['video', 'H264'], ['audio', 'Opus'])).toBe(false)
+    expect(mp4(['video', 'H264'], ['audio', 'AAC'], ['audio', 'AAC'])).toBe(false)
+    expect(mp4()).toBe(false)
+    expect(joined({ ...of(['video', 'H264'], ['audio', 'AAC']), format: 'ts' })).toBe(false)
+  })
+  it('plays HEVC where the browser does', () =>
+    expect(wayOf(of(['video', 'H265'], ['audio', 'AAC']), () => true)).toBe('all'))
+  it('names the codecs', () => {
+    const old = of(['video', 'MPEG-2'], ['audio', 'MP2'], ['audio', 'MP2'], ['other', 'teletext'])
+    expect(codecsOf(old, '')).toEqual(['MPEG-2', 'MP2'])
+    expect(codecsOf(old, 'audio')).toEqual(['MP2'])
   })
 })

@@ -1,9 +1,9 @@
-import { computed, onBeforeUnmount, reactive, ref, type Ref, shallowRef, watch } from 'vue'
+import { computed, onBeforeUnmount, reactive, ref, type Ref, watch } from 'vue'
 import type { Gap, Recording } from '../recording'
 import { behind, gapAhead } from './gaps'
-import { keyTimes } from './cut'
 import { type Playback, openRecording, type Quality } from './playback'
 import { Position, resumeAt } from './resume'
+import { wayOf } from './ways'
 
 const speedKey = 'tongxiang.player.speed'
 const loudKey = 'tongxiang.player.volume'
@@ -28,17 +28,26 @@ function store(key: string, value: number): void {
 /** How long the hint about a gap, or about going on, stays. */
 const hintTime = 6_000
 
+/** How often a player is looked after, and how long one waits for a picture until something is to be done, in ms. */
+const beat = 300
+const long = 8_000
+const longWithLow = 3_000
+
 /**
  * A recording in a video element: what it does, as a template shows it, and what people may do with it. Owned by
  * the component that calls it; `video` is set from its mounting on.
  */
 export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Recording, language: string) {
   const remembered = recording.position > 0 ? recording.position : Position.local(recording.id)
-  const begin = resumeAt(remembered, recording.duration)
+  const way = wayOf(recording)
+  const begin = way === 'none' && !recording.has.low ? 0 : resumeAt(remembered, recording.duration)
   const position = new Position(recording.id, begin)
   let playback: Playback | null = null
   let watchdog = 0
   let hint = 0
+  let waited = 0
+  /** Whether a source that comes is to be played. */
+  let wanted = true
 
   const state = reactive({
     at: begin,
@@ -53,11 +62,12 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     quality: 'auto' as Quality,
     qualities: [] as readonly Quality[],
     unplayable: null as string | null,
+    /** One waited long for a picture: the line is too thin for it, or the browser cannot decode it. */
+    slow: false,
     /** Where it went on; 0: at the beginning, or no longer worth a word. */
     resumed: begin,
     ended: false,
   })
-  const keys = shallowRef<readonly number[]>([])
   const skipped = ref<Gap | null>(null)
   const length = computed(() => Math.max(state.duration, recording.duration))
 
@@ -85,8 +95,7 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     const element = video.value
     const to = behind(gap, length.value)
     if (!element || to === null) return
-    element.currentTime = to
-    state.at = to
+    place(to)
     skipped.value = gap
     clearTimeout(hint)
     hint = window.setTimeout(() => (skipped.value = null), hintTime)
@@ -94,12 +103,22 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
 
   function look(): void {
     const element = video.value
-    if (!element) return
+    if (!element || element.readyState === 0) return // between two sources it stands at 0
     state.at = element.currentTime
     state.buffered = bufferedTo(element)
     if (Number.isFinite(element.duration) && element.duration > 0) state.duration = element.duration
     if (!element.paused) position.at(element.currentTime)
     overGaps()
+  }
+
+  /** What no event tells: that a player waits at a gap, and for how long one has waited for a picture. */
+  function tend(): void {
+    overGaps()
+    waited = state.waiting && state.playing && !state.restoring ? waited + beat : 0
+    if (waited < (recording.has.low ? longWithLow : long)) return
+    waited = 0
+    if (!recording.has.low) state.slow = true
+    else if (state.quality === 'auto') choose('low') // what is chosen by name stays
   }
 
   function seek(to: number): void {
@@ -109,7 +128,12 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     const gap = gapAhead(recording.gaps, at, false, 0)
     state.resumed = 0
     if (gap && behind(gap, length.value) !== null) return leap(gap)
-    element.currentTime = at
+    place(at)
+  }
+
+  function place(at: number): void {
+    if (playback) playback.seek(at)
+    else if (video.value) video.value.currentTime = at
     state.at = at
   }
 
@@ -159,6 +183,7 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
       position.at(state.at)
     },
     play: () => {
+      wanted = true
       state.playing = true
       state.ended = false
     },
@@ -173,6 +198,8 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     },
     seeking: () => (state.waiting = true),
     pause: () => {
+      if ((video.value?.readyState ?? 0) === 0) return // another source takes its place
+      wanted = false
       state.playing = false
       position.at(state.at, true)
     },
@@ -195,20 +222,25 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
   function open(): void {
     const element = video.value
     if (!element) return
+    if (way === 'none' && !recording.has.low) {
+      state.waiting = false
+      return
+    }
     for (const [name, listener] of Object.entries(listeners)) element.addEventListener(name, listener)
     setSpeed(stored(speedKey, 1) || 1)
     element.volume = Math.min(1, stored(loudKey, 1))
     playback = openRecording(element, recording, begin, language, {
+      attached: () => {
+        state.waiting = true
+        if (wanted) void play()
+      },
       qualities: (list) => (state.qualities = list),
-      keys: (starts) => (keys.value = keyTimes(starts)),
       restoring: (is) => (state.restoring = is),
       unplayable: (why) => (state.unplayable = why),
     })
-    if (!playable(recording) && recording.has.low) choose('low')
-    // A player that waits at a gap fires no event.
-    watchdog = window.setInterval(overGaps, 300)
+    if (way !== 'all' && recording.has.low) choose('low')
+    watchdog = window.setInterval(tend, beat)
     addEventListener('pagehide', leave)
-    void play()
   }
 
   const end = watch(video, (element) => {
@@ -227,13 +259,7 @@ export function usePlayer(video: Ref<HTMLVideoElement | null>, recording: Record
     playback?.stop()
   })
 
-  return { state, keys, skipped, length, seek, play, toggle, setSpeed, setVolume, choose }
+  return { state, way, skipped, length, seek, play, toggle, setSpeed, setVolume, choose }
 }
 
 export type Player = ReturnType<typeof usePlayer>
-
-/** Whether a browser can show its pictures as they were recorded. */
-export function playable(recording: Recording): boolean {
-  const pictures = recording.tracks.filter((track) => track.kind === 'video')
-  return pictures.length === 0 || pictures.some((track) => /H\.?264|AVC|VP[89]|AV1/i.test(track.codec))
-}
