@@ -1,5 +1,6 @@
 // The calls of the library and of the player. All throw ApiError.
 import { api, listOf } from '../../shared/api'
+import { storedLanguage } from '../../shared/i18n'
 import { count, type Json, text } from '../fields'
 import type { Part } from './blocks'
 import { everything, type Filter, queryOf } from './filter'
