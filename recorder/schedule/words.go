@@ -247,25 +247,3 @@ func (w words) match(m *Match) string {
 func ofDay(d time.Duration) string {
 	return time.Time{}.Add(d).Format("15:04")
 }
-
-// Following returns the first time at or after a moment at which a rule by times
-// begins, however far it is; ok is false where there is none, and of rules that
-// follow the guide.
-func (r *Rule) Following(after time.Time) (start, end time.Time, ok bool) {
-	if r.Match != nil || r.Event != (EventID{}) || r.Zone == nil {
-		return start, end, false
-	}
-	first, last := wallOf(r.Start, r.Zone), wallOf(r.End, r.Zone)
-	at := first
-	if r.RRule != "" {
-		rr, err := r.recurrence()
-		if err != nil {
-			return start, end, false
-		}
-		if at = rr.After(wallOf(after, r.Zone), true); at.IsZero() {
-			return start, end, false
-		}
-	}
-	start, end = resolve(at, r.Zone), resolve(at.Add(last.Sub(first)), r.Zone)
-	return start, end, !start.Before(after)
-}
