@@ -25,7 +25,7 @@ func (d *Demuxer) plain(p *[PacketSize]byte) bool {
 	st.packets++
 	st.counter, st.print = byte(h&0x0F), printOf(p)
 	st.clear, st.ciphered = true, false
-	st.pes.middle.whole((*[wholePayload]byte)(p[4:]))
+	st.pes.middle.payload((*[wholePayload]byte)(p[4:]))
 	return true
 }
 
@@ -47,9 +47,9 @@ func (p *pes) settle() {
 	}
 }
 
-// whole is write for a payload that fills its packet. The search for start codes is
+// payload is write for a payload that fills its packet. The search for start codes is
 // done with the copy, while the bytes are in registers.
-func (p *pictures) whole(b *[wholePayload]byte) {
+func (p *pictures) payload(b *[wholePayload]byte) {
 	n := len(p.buf)
 	if !p.started || cap(p.buf)-n < wholePayload {
 		p.write(b[:])
