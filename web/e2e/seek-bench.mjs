@@ -17,22 +17,39 @@ const length = process.env.LENGTH ?? '3h'
 /** How long a viewer looks at a place, in ms: the player is still filling its buffer when he jumps again. */
 const look = Number(process.env.LOOK ?? 800)
 
-const dir = mkdtempSync(join(tmpdir(), 'seek-bench-'))
-const binary = join(dir, 'seek')
-execFileSync('go', ['build', '-o', binary, './bench/seek'], {
-  cwd: new URL('../..', import.meta.url).pathname,
-  stdio: 'inherit',
-})
-const child = spawn(binary, ['-length', length, '-serve', '10m'], { stdio: ['ignore', 'inherit', 'pipe'] })
-const ended = new Promise((resolve) => child.once('close', resolve))
-const server = await new Promise((resolve, reject) => {
-  createInterface({ input: child.stderr }).on('line', (l) => {
-    const m = /(http:\/\/127\.0\.0\.1:(\d+))\/recordings\/(\S+) as (\S+), password (\S+)/.exec(l)
-    if (m) resolve({ base: m[1], port: Number(m[2]), id: m[3], password: m[5] })
-    else console.error(l)
+/** Builds bench/seek and has it make and serve the recording; or takes the one that runs: SERVER='URL ID PASSWORD'. */
+async function serve() {
+  if (process.env.SERVER) {
+    const [base, id, password] = process.env.SERVER.split(' ')
+    return { port: Number(new URL(base).port), id, password, end: () => undefined }
+  }
+  const dir = mkdtempSync(join(tmpdir(), 'seek-bench-'))
+  const binary = join(dir, 'seek')
+  execFileSync('go', ['build', '-o', binary, './bench/seek'], {
+    cwd: new URL('../..', import.meta.url).pathname,
+    stdio: 'inherit',
   })
-  child.once('close', (code) => reject(new Error(`bench/seek ended with ${code}`)))
-})
+  const child = spawn(binary, ['-length', length, '-serve', '15m'], { stdio: ['ignore', 'inherit', 'pipe'] })
+  const ended = new Promise((resolve) => child.once('close', resolve))
+  const found = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stderr }).on('line', (l) => {
+      const m = /http:\/\/127\.0\.0\.1:(\d+)\/recordings\/(\S+) as \S+, password (\S+)/.exec(l)
+      if (m) resolve({ port: Number(m[1]), id: m[2], password: m[3] })
+      else console.error(l)
+    })
+    child.once('close', (code) => reject(new Error(`bench/seek ended with ${code}`)))
+  })
+  return {
+    ...found,
+    async end() {
+      child.kill('SIGTERM')
+      await ended
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+const server = await serve()
 const line = await ThinLine.make(server.port)
 const browser = await launch()
 const video = '[data-testid=recording-video]'
@@ -144,7 +161,5 @@ try {
 } finally {
   await browser.close()
   line.close()
-  child.kill('SIGTERM')
-  await ended
-  rmSync(dir, { recursive: true, force: true })
+  await server.end()
 }

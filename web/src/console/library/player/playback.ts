@@ -32,13 +32,20 @@ const patience = 0.6
 
 const lineKey = 'tongxiang.player.line'
 
-/** Bits a second of the line, as it was measured last; 0: not known. */
+/** What is large enough for the time that it took to tell of the line, in bytes. */
+const telling = 50_000
+
+/** Bits a second of the line, as it was measured last, or by what the page itself came of; 0: not known. */
 function lineOf(): number {
   try {
-    return Number(localStorage.getItem(lineKey)) || 0
+    const measured = Number(localStorage.getItem(lineKey))
+    if (measured > 0) return measured
   } catch {
-    return 0
+    // Not remembered.
   }
+  const parts = performance.getEntriesByType('resource') as PerformanceResourceTiming[]
+  const part = parts.filter((p) => p.transferSize > telling && p.responseEnd > p.responseStart).at(-1)
+  return part ? (8000 * part.transferSize) / (part.responseEnd - part.responseStart) : 0
 }
 
 /** How much more than a recording's average rate the line must have: a second of it may have twice as much. */
@@ -138,9 +145,9 @@ export function openRecording(
 
   async function begin(): Promise<void> {
     const mine = ++turn
-    current = source()
     const { default: Player } = await import('hls.js')
     if (stopped || mine !== turn) return
+    current = source() // it may have been the line that brought the player
     if (!Player.isSupported()) {
       const native = video.canPlayType('application/vnd.apple.mpegurl') !== ''
       plain(native ? current : library.file(recording.id))
@@ -186,8 +193,7 @@ export function openRecording(
         events.restoring(true)
         clearTimeout(timer)
         timer = window.setTimeout(() => {
-          if (data.details === Player.ErrorDetails.MANIFEST_LOAD_ERROR)
-            player.loadSource(current)
+          if (data.details === Player.ErrorDetails.MANIFEST_LOAD_ERROR) player.loadSource(current)
           else player.startLoad(video.currentTime)
         }, again)
         return
