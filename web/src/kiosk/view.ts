@@ -63,7 +63,11 @@ export class View {
 
   /** Shows the time of day of the server. */
   tellTime(now: Date): void {
-    const time = now.toLocaleTimeString(this.#language, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+    const time = now.toLocaleTimeString(this.#language, {
+      hour: '2-digit',
+      minute: '2-digit',
+      hourCycle: 'h23',
+    })
     const date = now.toLocaleDateString(this.#language, { month: 'long', day: 'numeric', weekday: 'long' })
     write(this.#part('clock'), time)
     write(this.#child('slate-clock'), `${time}\u3000${date}`)

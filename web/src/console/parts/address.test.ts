@@ -7,7 +7,10 @@ describe('an address in a list', () => {
     ['udp://eth1@239.1.1.1:5000', 'udp://eth1@239.1.1.1:5000'],
     ['rtsp://viewer:geheim@10.0.0.9/main', 'rtsp://viewer:•••@10.0.0.9/main'],
     ['rtsp://viewer@10.0.0.9:554/main?a=b@c', 'rtsp://viewer@10.0.0.9:554/main?a=b@c'],
-    ['srt://10.0.0.9:9000?passphrase=0123456789&latency=200', 'srt://10.0.0.9:9000?passphrase=•••&latency=200'],
+    [
+      'srt://10.0.0.9:9000?passphrase=0123456789&latency=200',
+      'srt://10.0.0.9:9000?passphrase=•••&latency=200',
+    ],
     ['rtsp://a/channels/x?token=abc.def', 'rtsp://a/channels/x?token=•••'],
     ['push:', 'push:'],
     ['', ''],
