@@ -123,7 +123,9 @@ async function watch(id, token, pictures) {
 
 /** How many pictures and pieces of sound ffmpeg finds whole in a file: what a player could show at most. */
 async function decodable(file) {
-  const args = '-v quiet -count_frames -show_entries stream=index,codec_type,nb_read_frames -of json'.split(' ')
+  const args = '-v quiet -count_frames -show_entries stream=index,codec_type,nb_read_frames -of json'.split(
+    ' ',
+  )
   const { streams = [] } = await run('ffprobe', [...args, file], { maxBuffer: 16 << 20 }).then(
     (r) => JSON.parse(r.stdout),
     () => ({}),
