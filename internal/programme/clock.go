@@ -15,6 +15,10 @@ const (
 	clockRateLimit = 500
 	// clockStep is a difference that is no drift: the source began anew.
 	clockStep = int64(time.Second)
+	// clockLate is how late all of a window must be for the way to have become longer.
+	// It is below what the mix waits for ([behind]): beyond that nothing of the source
+	// would be heard, for the minutes in which its clock is followed there slowly.
+	clockLate = behind - int64(100*time.Millisecond)
 )
 
 // sourceClock says how far one source's clock is from this process's. Sound and
@@ -52,7 +56,7 @@ func (c *sourceClock) follow(p *media.Packet) {
 	for _, x := range c.parts[1:] {
 		target = min(target, x)
 	}
-	if target-c.offset > clockStep { // all of a window is late: that is no stall
+	if target-c.offset > clockLate { // all of a window is late: that is no stall
 		c.step(target, p.Arrival)
 		return
 	}

@@ -50,6 +50,29 @@ func TestAClockThatBeginsAnewIsBelieved(t *testing.T) {
 	}
 }
 
+// A line that fills up, or another way, makes every packet late for good: within the
+// window the source is heard again, and when it is over nothing is cut off.
+func TestAWayThatBecomesLongerDoesNotSilenceASource(t *testing.T) {
+	for _, more := range []int64{160, 400, 990, 3000} {
+		var c sourceClock
+		silent := int64(0)
+		for at := int64(1e9); at < 60e9; at += 20e6 {
+			late := int64(0)
+			if at > 20e9 && at < 40e9 {
+				late = more * ms
+			}
+			p := &media.Packet{Time: media.Time(at), Arrival: at + late}
+			c.follow(p)
+			if p.Arrival-int64(c.at(p.Time)) > behind {
+				silent += 20 * ms
+			}
+		}
+		if most := int64(clockParts+1) * clockWindow; silent > most {
+			t.Errorf("%d ms later: nothing is heard for %v", more, time.Duration(silent))
+		}
+	}
+}
+
 func TestAStallDoesNotMoveASourcesClock(t *testing.T) {
 	var c sourceClock
 	for at := int64(1e9); at < 10e9; at += 20e6 {
