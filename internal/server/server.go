@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -197,6 +198,7 @@ func (s *Server) firstAdministrator(ctx context.Context) error {
 	}
 	if created {
 		s.First.Name, s.First.Password = name, password
+		debug.FreeOSMemory() // hashing took tens of megabytes, which nobody needs again soon
 	}
 	return nil
 }
