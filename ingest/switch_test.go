@@ -155,7 +155,10 @@ func TestPrimaryThatIsCutIsReplacedWithinTwoSecondsAndReturnsByTheRule(t *testin
 					video, audio := s.follow(t, stream.LabelVideo), s.follow(t, stream.LabelAudio)
 					defer video.close()
 					defer audio.close()
-					time.Sleep(13 * time.Second)
+					time.Sleep(8 * time.Second)
+					video.read() // the rings hold ten seconds
+					audio.read()
+					time.Sleep(5 * time.Second)
 					st := s.state(t, "c")
 					if st.State != Live || !st.Backup || st.SwitchedFor != FaultNoPackets || len(st.Sources) != 2 || !st.Sources[1].Active || st.Sources[0].State != Lost {
 						t.Errorf("on the backup: %+v", st)
@@ -199,6 +202,7 @@ func TestBlackPictureGivesWayAndManualChoiceStays(t *testing.T) {
 		s.Observe("c", Observation{Black: true})
 		s.Observe("nobody", Observation{Black: true})
 		time.Sleep(9 * time.Second)
+		video.read() // the rings hold ten seconds
 		if st := s.state(t, "c"); st.Backup {
 			t.Error("left before its patience was over")
 		}
