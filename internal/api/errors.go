@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -45,8 +46,8 @@ func problem(err error) *both {
 
 // useOwnErrors makes the framework's own refusals (validation, bad JSON) ours. It
 // can be set for the whole process only; it depends on nothing, so servers that
-// share a process share it.
-func useOwnErrors() {
+// share a process share it, and it is set once: the others may already read it.
+var useOwnErrors = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		base := errBadRequest
 		switch {
@@ -78,7 +79,7 @@ func useOwnErrors() {
 		}
 		return problem(base.WithFields(fields...).Because(errors.Join(append(errs, errors.New(msg))...)))
 	}
-}
+})
 
 // localise rewrites problem answers into the reader's language and logs what is
 // the server's own fault.
