@@ -151,8 +151,12 @@ var questions = []struct {
 	{"a state and a word", store.LibraryFilter{Text: "会议", State: store.RecordingInterrupted}},
 	{"a class", store.LibraryFilter{Class: "news"}},
 	{"a person's name as filter", store.LibraryFilter{Person: "王伟"}},
+	{"common words, longest first", store.LibraryFilter{Text: "cctv 新闻", Sort: "longest"}},
+	{"in half of all, by title", store.LibraryFilter{Text: "cctv", Sort: "title"}},
 	{"everything", store.LibraryFilter{}},
 	{"everything, oldest first", store.LibraryFilter{Sort: "oldest"}},
+	{"everything, by title", store.LibraryFilter{Sort: "title"}},
+	{"everything, largest first", store.LibraryFilter{Sort: "largest"}},
 }
 
 func day(year int) *time.Time {

@@ -98,7 +98,7 @@ func (s *Store) Library(ctx context.Context, f LibraryFilter, p LibraryPage) (Li
 		return LibraryList{}, nil
 	}
 	read := func(f func(querier) error) error { return f(s.read) }
-	if q.searched {
+	if q.searched || f.Sort != "newest" && f.Sort != "oldest" {
 		read = func(f func(querier) error) error { return s.searching(ctx, f) }
 	}
 	var out LibraryList
@@ -138,14 +138,7 @@ func (s *Store) libraryPage(ctx context.Context, db querier, f LibraryFilter, p 
 	}
 	n := len(q.w.args)
 	part := fmt.Sprintf("LIMIT $%d OFFSET $%d", n+1, n+2)
-	query := "SELECT recordings.ord, " + recordingColumns + " FROM " + q.from + q.w.String() + " ORDER BY " + order + " " + part
-	if q.searched && s.postgres && byOrd {
-		// What matches is to be found first and sorted then, by nothing but its number:
-		// walking down the list and looking at each takes seconds when what matches is old.
-		query = "SELECT recordings.ord, " + recordingColumns + " FROM (SELECT " + q.ord + " FROM " + q.count + q.w.String() +
-			" ORDER BY " + strings.Replace(order, q.ord, q.ord+" + 0", 1) + " " + part +
-			") found JOIN recordings ON recordings.ord = found.ord ORDER BY " + strings.Replace(order, q.ord, "found.ord", 1)
-	}
+	query := s.pageQuery(f, q, order, part, offset)
 	found, err := many(ctx, db, scanIndexed, query, append(q.w.args, limit+1, offset)...)
 	if err != nil {
 		return out, fmt.Errorf("list the library: %w", err)
@@ -162,6 +155,28 @@ func (s *Store) libraryPage(ctx context.Context, db querier, f LibraryFilter, p 
 		out.Recordings = append(out.Recordings, x.Recording)
 	}
 	return out, nil
+}
+
+// pageQuery returns the question for a part of a list. Where more is looked at than is
+// read, the page is found by what indexes alone know, and read in the end: half of the
+// library is not to be read for fifty rows.
+func (s *Store) pageQuery(f LibraryFilter, q libraryQuery, order, part string, offset int) string {
+	byOrd := f.Sort == "newest" || f.Sort == "oldest"
+	inner, by := "SELECT recordings.ord FROM "+q.from, order
+	switch {
+	case q.searched && byOrd && s.postgres:
+		inner = "SELECT recording_search.ord FROM " + q.count
+	case q.searched && !byOrd:
+	case !byOrd && !s.postgres && f.Class == "" && f.Stream == "" && f.State == "":
+		inner += " INDEXED BY recordings_sorts"
+	case !byOrd:
+	case !q.searched && byOrd && !f.Deleted && offset > 0: // by an index that begins with deleted
+		by = strings.Replace("deleted"+order, q.ord, "", 1) + ", " + order
+	default:
+		return "SELECT recordings.ord, " + recordingColumns + " FROM " + q.from + q.w.String() + " ORDER BY " + order + " " + part
+	}
+	return "SELECT recordings.ord, " + recordingColumns + " FROM (" + inner + q.w.String() + " ORDER BY " + by + " " + part +
+		") found JOIN recordings ON recordings.ord = found.ord ORDER BY " + strings.Replace(order, q.ord, "found.ord", 1)
 }
 
 // libraryQuery returns false when nothing can match.
@@ -201,13 +216,15 @@ func (s *Store) libraryQuery(f LibraryFilter) (libraryQuery, bool) {
 	default:
 		q.searched = true
 		if s.postgres {
-			q.ord = "recording_search.ord"
+			// A sum is in no index: else the planner walks down the list and looks at the words
+			// of each, which takes seconds when what matches is old.
+			q.ord = "(recording_search.ord + 0)"
 			q.from = "recording_search JOIN recordings ON recordings.ord = recording_search.ord"
 			q.w.add("recording_search.words @@ CAST(? AS TSQUERY)", s.matching(terms, f.Deleted))
 		} else {
 			q.ord = "recording_search.rowid"
 			// CROSS: the index is to lead, whatever SQLite believes.
-			q.from = "recording_search CROSS JOIN recordings ON recordings.ord = recording_search.rowid"
+			q.from = "recording_search CROSS JOIN recordings INDEXED BY recordings_sorts ON recordings.ord = recording_search.rowid"
 			q.w.add("recording_search MATCH ?", s.matching(terms, f.Deleted))
 		}
 		q.count = "recording_search"

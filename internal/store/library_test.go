@@ -164,7 +164,7 @@ func testLibraryIsReadPageByPage(t *testing.T, db database) {
 			x.Title, x.Bytes, x.Duration = "防汛", int64(i%5), time.Duration(i%7)*time.Second
 		})
 	}
-	for _, f := range []store.LibraryFilter{{}, {Text: "防汛"}, {Class: "", Text: "fx", Sort: "largest"}, {Sort: "oldest"}, {Sort: "longest"}, {Sort: "title", Stream: "channels/a"}} {
+	for _, f := range []store.LibraryFilter{{}, {Text: "防汛"}, {Class: "", Text: "fx", Sort: "largest"}, {Sort: "oldest"}, {Sort: "longest"}, {Sort: "title", Stream: "channels/a"}, {Stream: "channels/a"}, {Text: "fx", Sort: "oldest", From: after(-time.Hour)}, {Text: "防汛", Sort: "title"}} {
 		var all []string
 		p := store.LibraryPage{Limit: 7, Offset: 0}
 		pages := 0

@@ -15,11 +15,16 @@ import (
 // with a GIN index. Both are given words by internal/search and decide nothing about
 // language. The index can be made anew from the tables, and is when its version changes.
 
-// searchVersion is that of the words; another one in the settings means that the
-// index is of another version of the program.
-const searchVersion = "2"
-
 const searchSetting = "search_version"
+
+// searchVersion is that of the words and of their table; another one in the settings
+// means that the index is of another version of the program.
+func (s *Store) searchVersion() string {
+	if s.postgres {
+		return "2.2"
+	}
+	return "2"
+}
 
 // indexBatch is how many recordings are indexed in one transaction.
 const indexBatch = 200
@@ -30,7 +35,7 @@ func (s *Store) prepareSearch(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if v == searchVersion {
+	if v == s.searchVersion() {
 		return nil
 	}
 	create := []string{
@@ -38,9 +43,15 @@ func (s *Store) prepareSearch(ctx context.Context) error {
 		"CREATE VIRTUAL TABLE recording_search USING fts5 (words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii')",
 	}
 	if s.postgres {
+		// A search visits the row of each match for its number alone, and half of the
+		// library may match: rows are to be short. PostgreSQL moves a value out of its row
+		// when the row has more than 2 kB, and how far then is toast_tuple_target: padding,
+		// which is packed to a few bytes, makes every row long enough for the words to go.
 		create = []string{
 			"DROP TABLE IF EXISTS recording_search",
-			"CREATE TABLE recording_search (ord BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)",
+			`CREATE TABLE recording_search (ord BIGINT PRIMARY KEY, words TSVECTOR NOT NULL, padding TEXT NOT NULL DEFAULT repeat(' ', 2100))
+				WITH (toast_tuple_target = 128)`,
+			"ALTER TABLE recording_search ALTER COLUMN padding SET STORAGE MAIN",
 		}
 	}
 	for _, q := range create {
@@ -72,14 +83,15 @@ func (s *Store) prepareSearch(ctx context.Context) error {
 		after = rows[len(rows)-1].ord
 	}
 	if s.postgres { // now: it is made much faster of all rows than row by row
-		if _, err := s.exec(ctx, "CREATE INDEX recording_search_words ON recording_search USING gin (words)"); err != nil {
+		// Words go into the index at once: a list of what is pending is read by every search.
+		if _, err := s.exec(ctx, "CREATE INDEX recording_search_words ON recording_search USING gin (words) WITH (fastupdate = off)"); err != nil {
 			return fmt.Errorf("make the search index: %w", err)
 		}
 	}
 	if n > 0 {
 		s.log.Info("search index made anew", "recordings", n)
 	}
-	return s.SetSetting(ctx, searchSetting, searchVersion)
+	return s.SetSetting(ctx, searchSetting, s.searchVersion())
 }
 
 type indexed struct {
@@ -181,9 +193,10 @@ func (s *Store) matching(terms []search.Term, bin bool) string {
 	return strings.Join(out, and) + not
 }
 
-// searching runs f with what a search is to read from. PostgreSQL knows nothing of
-// how common a pair of characters is, and believes that a look at all rows is cheap;
-// compiling a plan, or starting workers for it, takes longer than the search.
+// searching runs f with what a search, or a list that is sorted, is to read from.
+// PostgreSQL knows nothing of how common a pair of characters is, and believes that a
+// look at all rows is cheap; compiling a plan, or starting workers for it, takes longer
+// than the search.
 func (s *Store) searching(ctx context.Context, f func(querier) error) error {
 	if !s.postgres {
 		return f(s.read)
