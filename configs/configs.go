@@ -105,8 +105,9 @@ type Recorder struct {
 	DiskSpeed int `yaml:"disk_speed"`
 	// HoldPackets keeps the last six seconds of every channel's transport packets in
 	// memory, so that recordings as received (format ts) have a pre-roll; others have
-	// one always. Default: false, because it takes 0.9 MB of memory and 0.009 % of a
-	// core for each Mbit/s that comes in, and most recordings are fragmented MP4.
+	// one of ten seconds always. Default: false, because it takes 0.9 MB of memory and
+	// 0.009 % of a core for each Mbit/s that comes in, and most recordings are fragmented
+	// MP4.
 	HoldPackets bool `yaml:"hold_packets"`
 }
 
