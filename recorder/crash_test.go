@@ -25,7 +25,7 @@ const crashDir = "TONGXIANG_TEST_CRASH_DIR"
 func TestCrashingChild(t *testing.T) {
 	dir := os.Getenv(crashDir)
 	if dir == "" {
-		t.Skip("the child of TestKilledRecordingsLoseAtMostTwoSeconds")
+		t.Skip("no test of its own: TestKilledRecordingsLoseAtMostTwoSeconds runs it as the process that it kills")
 	}
 	r := newRig(t, dir)
 	ts, err := os.ReadFile(dir + "/clip.ts")

@@ -25,7 +25,7 @@ func ext4(t *testing.T, megabytes int64) (dir, image string) {
 		t.Fatal(err)
 	}
 	if out, err := exec.CommandContext(t.Context(), "mkfs.ext4", "-q", "-F", image).CombinedOutput(); err != nil {
-		t.Skipf("mkfs.ext4: %v: %s", err, out)
+		t.Skipf("no file system of its own to freeze: mkfs.ext4 (e2fsprogs): %v: %s", err, out)
 	}
 	return mount(t, image), image
 }
@@ -34,7 +34,7 @@ func mount(t *testing.T, image string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
-		t.Skipf("mount: %v: %s", err, out)
+		t.Skipf("no right to mount a file system of its own: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
@@ -53,7 +53,7 @@ func freeze(t *testing.T, dir string) (thaw func()) {
 		t.Fatal(err)
 	}
 	if err := unix.IoctlSetInt(int(f.Fd()), fifreeze, 0); err != nil {
-		t.Skipf("freeze: %v", err)
+		t.Skipf("no right to freeze a file system: %v", err)
 	}
 	return func() {
 		if err := unix.IoctlSetInt(int(f.Fd()), fithaw, 0); err != nil {

@@ -14,7 +14,7 @@ import (
 // product's own demuxer.
 func TestAMultiplexPlaysForEverWithoutASeam(t *testing.T) {
 	if testing.Short() {
-		t.Skip("codes 67 s of pictures")
+		t.Skip("-short is set: this codes 67 s of pictures")
 	}
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skip("ffmpeg is not installed: it codes the programmes")

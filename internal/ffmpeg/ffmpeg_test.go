@@ -12,7 +12,7 @@ func TestChildEndsWithItsContextAndItsLastWordsAreKept(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	cmd, said := Command(ctx, "sh", "-c", "i=0; while [ $i -lt 2000 ]; do echo line $i >&2; i=$((i+1)); done; echo last >&2; exec sleep 600")
 	if err := cmd.Start(); err != nil {
-		t.Skip(err)
+		t.Fatalf("start a shell: %v", err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); !strings.HasSuffix(said.String(), "last"); {
 		if time.Now().After(deadline) {
@@ -34,7 +34,7 @@ func TestAGroupEndsAsAWhole(t *testing.T) {
 	cmd, said := Command(ctx, "sh", "-c", "trap '' TERM; sleep 600 & echo $! >&2; wait; wait")
 	Group(cmd)
 	if err := cmd.Start(); err != nil {
-		t.Skip(err)
+		t.Fatalf("start a shell: %v", err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); said.LastLine() == ""; {
 		if time.Now().After(deadline) {

@@ -34,7 +34,7 @@ func madeFor(t *testing.T, length time.Duration, picture, filter, sound string, 
 	t.Helper()
 	path, err := exec.LookPath("ffmpeg")
 	if err != nil {
-		t.Skip("ffmpeg is not installed")
+		t.Skip("ffmpeg is not installed: it makes the media of this test")
 	}
 	file := filepath.Join(t.TempDir(), "made.ts")
 	args := []string{

@@ -72,7 +72,7 @@ func TestSampledLoudnessAgreesWithFFmpegs(t *testing.T) {
 func TestLevelOfLayerIIIsSeenWithoutDecoding(t *testing.T) {
 	path, err := exec.LookPath("ffmpeg")
 	if err != nil {
-		t.Skip("ffmpeg is not installed")
+		t.Skip("ffmpeg is not installed: it makes the media of this test")
 	}
 	for _, c := range []struct{ rate, kbps, channels int }{
 		{48000, 192, 2}, {48000, 384, 2}, {44100, 256, 2}, {44100, 96, 2}, {48000, 64, 2}, {32000, 64, 2}, {32000, 192, 2}, {48000, 64, 1}, {32000, 32, 1},

@@ -17,7 +17,7 @@ func silentChannel(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("ffmpeg")
 	if err != nil {
-		t.Skip("ffmpeg is not installed")
+		t.Skip("ffmpeg is not installed: it makes the media of this test")
 	}
 	file := filepath.Join(t.TempDir(), "silent.ts")
 	out, err := exec.Command(path, "-hide_banner", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=r=25:s=352x288", "-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo",

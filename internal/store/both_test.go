@@ -49,7 +49,7 @@ func both(t *testing.T, test func(*testing.T, database)) {
 	t.Run("SQLite", func(t *testing.T) { test(t, database{}) })
 	t.Run("PostgreSQL", func(t *testing.T) {
 		if server.missing != nil {
-			t.Skip(server.missing)
+			t.Skipf("no PostgreSQL to test on (scripts/install.sh test installs it): %v", server.missing)
 		}
 		test(t, database{server.Server})
 	})

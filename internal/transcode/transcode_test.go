@@ -568,7 +568,7 @@ func TestALowRateThatIsAskedForByNameIsRefusedWithItsReason(t *testing.T) {
 func TestAProgramThatIsNotFFmpegIsTriedAgainAndCounted(t *testing.T) {
 	no, err := exec.LookPath("false")
 	if err != nil {
-		t.Skip("no program that only fails")
+		t.Fatalf("find false(1), which only fails: %v", err)
 	}
 	r := newRig(t, Config{Max: 1, FFmpeg: no})
 	r.play(playtest.Make(t, 1, "320x180", playtest.Broadcast))

@@ -137,7 +137,7 @@ func peak(parts []piece, span time.Duration) float64 {
 
 func TestLowRatesKeepTheirPromiseOverAnyTwoSeconds(t *testing.T) {
 	if testing.Short() {
-		t.Skip("encodes half a minute of video three times")
+		t.Skip("-short is set: this encodes half a minute of video three times")
 	}
 	r := withTranscoder(t)
 	// The worst for an encoder: noise that no picture predicts, a cut each second and a half, loud noise as sound.
