@@ -1,10 +1,29 @@
 // Runs every test and ends in one line: "N passed, N failed, N skipped". Output of
 // passing tests is kept back; what failed or was skipped is printed with its reason.
+// Names of failed tests, and data races, which Go prints amid whatever test happens to
+// speak, are repeated at the end, where they are found.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
+// Races takes data races out of the output of packages.
+class Races {
+  #open = new Map() // of packages whose race is being printed
+  all = []
+
+  take(pack, text) {
+    const line = text.trimEnd()
+    if (line.endsWith('WARNING: DATA RACE')) this.#open.set(pack, [pack])
+    else if (line.endsWith('==================') && this.#open.has(pack)) {
+      this.all.push(this.#open.get(pack).join('\n'))
+      this.#open.delete(pack)
+    } else this.#open.get(pack)?.push(line)
+  }
+}
+
 const root = new URL('..', import.meta.url).pathname
 const total = { passed: 0, failed: 0, skipped: 0 }
+const failures = []
+const races = new Races()
 
 function run(command, args, options, onLine) {
   return new Promise((resolve) => {
@@ -39,6 +58,7 @@ async function goTests() {
     switch (event.Action) {
       case 'output':
       case 'build-output':
+        races.take(event.Package, event.Output)
         if (!output.has(key)) output.set(key, [])
         output.get(key).push(event.Output)
         break
@@ -53,6 +73,7 @@ async function goTests() {
         }
         if (event.Action === 'skip' && event.Test) skips.push(`${key}: ${reason(output.get(key))}`)
         if (event.Action === 'fail') {
+          failures.push(key)
           if (event.Test) failedTests.set(event.Package, true)
           else if (!failedTests.has(event.Package)) total.failed++ // did not build, or crashed
           console.log((output.get(key) ?? []).join(''))
@@ -96,6 +117,7 @@ async function unitTests() {
       console.log(file.message)
     }
     for (const test of file.assertionResults) {
+      if (test.status === 'failed') failures.push(test.fullName)
       if (test.status === 'failed') console.log(`FAIL ${test.fullName}\n${test.failureMessages.join('\n')}`)
     }
   }
@@ -111,6 +133,7 @@ async function browserTests() {
       seen = true
       total[{ pass: 'passed', fail: 'failed', skipped: 'skipped', cancelled: 'failed' }[m[1]]] += Number(m[2])
     }
+    if (line.startsWith('not ok')) failures.push(line)
     console.log(line)
   })
   if (!seen || (code !== 0 && total.failed === 0)) total.failed++
@@ -121,5 +144,7 @@ if (!only || only === 'go') await goTests()
 if (!only || only === 'unit') await unitTests()
 if (!only || only === 'browser') await browserTests()
 
+for (const race of races.all) console.log(`\ndata race in ${race}`)
+if (failures.length > 0) console.log(`\nfailed:\n${failures.join('\n')}`)
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
 process.exit(total.failed === 0 ? 0 : 1)
