@@ -65,6 +65,8 @@ func contenders() []contender {
 		{name: "scan and copy", run: keep(), note: "the same, and each payload is copied once to memory of which 24 MB stay: the floor for who keeps access units"},
 		{name: "ours, tables only", run: ours(mpegts.Handler{Want: func(*mpegts.Service) bool { return false }}), note: "no programme wanted: PAT, PMT, SDT, continuity"},
 		{name: "ours, access units", run: ours(mpegts.Handler{}), note: "14 streams to frames with their times"},
+		{name: "received", run: received(), note: "32 datagrams at a time are copied to one place, as recvmmsg does: what to take off the next line"},
+		{name: "received; ours, access units", run: ours(mpegts.Handler{}, receive()), note: "the same, and these are then taken apart: as from a socket"},
 		{name: "ours, everything", run: probe, note: "the same with EIT and TR 101 290, as `tongxiang probe`"},
 		{name: "go-astits v1.14.0", run: astitsDemux, note: "NextData: PES and tables; no access units"},
 		{name: "ffmpeg, copy to null", run: ffmpeg, child: true, note: "`ffmpeg -i FILE -map 0 -c copy -f null -`"},
@@ -212,10 +214,13 @@ func keep() func(context.Context, []byte, string) (int, error) {
 	}
 }
 
+// way is what data go through before next gets them.
+type way func(data []byte, next func([]byte))
+
 // ours demuxes as a receiver does that was started long ago: one demuxer for all
 // runs, and the newest frames are kept as in the hub, so that memory is neither
-// warmer nor colder than there.
-func ours(h mpegts.Handler) func(context.Context, []byte, string) (int, error) {
+// warmer nor colder than there. With through, all that is fed goes through it first.
+func ours(h mpegts.Handler, through ...way) func(context.Context, []byte, string) (int, error) {
 	n := 0
 	kept := make(map[uint16]*[ring]*media.Frame)
 	h.Frame = func(s *mpegts.Stream, f *media.Frame, _ mpegts.Times) {
@@ -228,16 +233,46 @@ func ours(h mpegts.Handler) func(context.Context, []byte, string) (int, error) {
 		n++
 	}
 	d := mpegts.NewDemuxer(h)
-	return func(_ context.Context, data []byte, _ string) (int, error) {
-		before := n
+	feed := func(data []byte) {
 		for ; len(data) > 0; data = data[min(datagram, len(data)):] {
 			d.Feed(data[:min(datagram, len(data))], 1)
+		}
+	}
+	return func(_ context.Context, data []byte, _ string) (int, error) {
+		before := n
+		if through == nil {
+			feed(data)
+		}
+		for _, w := range through {
+			w(data, feed)
 		}
 		d.Flush()
 		if s := d.Stats(); s.Continuity+s.SyncErrors+s.CRCErrors+s.BadPES+s.BadUnits > 0 {
 			return n - before, fmt.Errorf("errors in a clean stream: %+v", s)
 		}
 		return n - before, nil
+	}
+}
+
+// receive does what recvmmsg does before next gets the datagrams: they are written to
+// a buffer that is always the same.
+func receive() way {
+	buffer := make([]byte, 32*datagram)
+	return func(data []byte, next func([]byte)) {
+		for len(data) > 0 {
+			n := copy(buffer, data)
+			data = data[n:]
+			next(buffer[:n])
+		}
+	}
+}
+
+// received only does what [receive] does.
+func received() func(context.Context, []byte, string) (int, error) {
+	w := receive()
+	return func(_ context.Context, data []byte, _ string) (int, error) {
+		w(data, func([]byte) {})
+		return 0, nil
 	}
 }
 
