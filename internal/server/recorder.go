@@ -52,8 +52,13 @@ func (recordings) Explain(code string) (en, zh string) {
 }
 
 // later runs what must not hold up a meeting, such as a disk, in a goroutine of its
-// own, which Close waits for a moment.
+// own, which Close waits for a moment. What comes after that is not done any more.
 func (s *Server) later(f func(context.Context)) {
+	s.laterMu.Lock()
+	defer s.laterMu.Unlock()
+	if s.laterOver { // nobody would wait for it
+		return
+	}
 	s.background.Go(func() {
 		ctx, stop := context.WithTimeout(context.Background(), laterPatience)
 		defer stop()
@@ -66,6 +71,9 @@ const laterPatience = 30 * time.Second
 
 // awaitLater waits a moment for what later runs.
 func (s *Server) awaitLater() {
+	s.laterMu.Lock()
+	s.laterOver = true
+	s.laterMu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		s.background.Wait()

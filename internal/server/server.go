@@ -91,6 +91,8 @@ type Server struct {
 	https   *listener
 
 	background sync.WaitGroup // see later
+	laterMu    sync.Mutex     // guards laterOver
+	laterOver  bool
 
 	// First tells the first administrator's name and password when this start
 	// made the account; both are empty otherwise. Set once in New.

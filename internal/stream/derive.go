@@ -78,22 +78,28 @@ func derived[T any](t *Track, c *Cursor[T]) *Cursor[T] {
 }
 
 // startDerive moves the native items to f in the track's deriving goroutine, from
-// the place that exists now. The caller holds t.mu.
+// the place that exists now. Of a track that has ended nothing more comes, and nobody
+// would wait for a goroutine: what there is is moved at once. The caller holds t.mu.
 func startDerive[T any](t *Track, native *Ring[T], from Start, f func(*T)) {
-	ctx, cancel := context.WithCancel(context.Background())
-	t.stop = cancel
-	if t.ended {
-		cancel()
-	}
 	rd := NewReader(nil)
 	in := newCursor(native, rd, from)
+	move := func() {
+		for item := in.Next(); item != nil; item = in.Next() {
+			f(item)
+		}
+	}
+	if t.ended {
+		defer in.Close()
+		move()
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.stop = cancel
 	t.derive.Go(func() {
 		defer cancel()
 		defer in.Close()
 		for {
-			for item := in.Next(); item != nil; item = in.Next() {
-				f(item)
-			}
+			move()
 			select {
 			case <-ctx.Done():
 				return

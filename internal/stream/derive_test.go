@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +79,43 @@ func TestDerivationEndsWithItsTrack(t *testing.T) {
 		<-track.Done()
 		c.Close()
 	})
+}
+
+// Readers who come while a track ends, and after it, get what is there, and no
+// goroutine is begun that the end did not wait for (seen with -race).
+func TestReaderWhoComesAtTheEndOfATrackGetsWhatIsThere(t *testing.T) {
+	h := testHub(t)
+	for range 200 {
+		p := publish(t, h, "channels/a", false)
+		track := p.AddTrack(opusFrames)
+		for i := range 3 {
+			track.WriteFrame(&media.Frame{PTS: media.Time(i) * media.Time(20*time.Millisecond), Units: [][]byte{opusPacket(byte(i))}, Sync: true})
+		}
+		follow := func() {
+			c, err := track.FollowPackets(NewReader(nil), AtOldest)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+		}
+		var readers sync.WaitGroup
+		for range 2 {
+			readers.Go(follow)
+		}
+		p.Close()
+		readers.Wait()
+		c, err := track.FollowPackets(NewReader(nil), AtOldest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if x := c.Next(); x == nil || x.Payload[1] != byte(i) {
+				t.Fatalf("packet %d is %v", i, x)
+			}
+		}
+		c.Close()
+	}
 }
 
 func TestPacketsBecomeFramesForThoseWhoWantThem(t *testing.T) {
