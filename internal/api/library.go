@@ -26,6 +26,9 @@ type Library interface {
 	Purge(ctx context.Context, id string) (store.Recording, error)
 	// Expires returns when a recording goes to the bin by itself; nil: never.
 	Expires(store.Recording) *time.Time
+	// Purges returns when what is in the bin is removed by itself; nil: never, or it is
+	// not in the bin.
+	Purges(store.Recording) *time.Time
 }
 
 var (
@@ -94,7 +97,7 @@ func (s *service) libraryView(v *recordingView, r store.Recording) {
 		v.Retention = "class"
 	}
 	if s.Library != nil {
-		v.Expires = s.Library.Expires(r)
+		v.Expires, v.Purges = s.Library.Expires(r), s.Library.Purges(r)
 	}
 	if v.People == nil {
 		v.People = []string{}

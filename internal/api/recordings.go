@@ -49,6 +49,7 @@ type recordingView struct {
 	Retention string          `json:"retention" doc:"class: as long as its class; 30d, 10y: so long after its end; forever; date: until expires"`
 	Hold      bool            `json:"hold" doc:"Under legal hold: never removed"`
 	Deleted   *time.Time      `json:"deleted" doc:"In the recycle bin since; null: not"`
+	Purges    *time.Time      `json:"purges,omitempty" doc:"Of what is in the recycle bin: when its files are removed; absent: never"`
 	People    []string        `json:"people"`
 	Units     []string        `json:"units"`
 	Chapters  []store.Chapter `json:"chapters,omitempty" doc:"Not in lists"`

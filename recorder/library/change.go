@@ -109,6 +109,17 @@ func (l *Library) Expires(rec store.Recording) *time.Time {
 	return &expires
 }
 
+// Purges returns when the files of a recording in the recycle bin are removed by
+// itself; nil: never, or it is not there.
+func (l *Library) Purges(rec store.Recording) *time.Time {
+	at, ends := l.cfg.Rules.Purges(row(rec))
+	if !ends {
+		return nil
+	}
+	at = at.UTC()
+	return &at
+}
+
 // row is a recording as the rules see it.
 func row(rec store.Recording) retention.Row {
 	x := retention.Row{

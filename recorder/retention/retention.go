@@ -103,6 +103,15 @@ func (r Rules) Expires(x Row) (time.Time, bool) {
 	return p.End(x.Ended)
 }
 
+// Purges returns when the files of a recording in the bin are to be removed; false:
+// not by its time there. What is held stays.
+func (r Rules) Purges(x Row) (time.Time, bool) {
+	if x.Deleted == nil || x.Hold {
+		return time.Time{}, false
+	}
+	return x.Deleted.Add(r.Bin), true
+}
+
 // Action is what is done with a recording.
 type Action string
 
@@ -153,9 +162,11 @@ func (r Rules) Decide(now time.Time, rows []Row, free int64) Decision {
 		}
 	}
 	for _, x := range rows {
-		switch expires, ends := r.Expires(x); {
+		expires, ends := r.Expires(x)
+		gone, leaves := r.Purges(x)
+		switch {
 		case x.Active || x.Hold:
-		case x.Deleted != nil && now.Sub(*x.Deleted) >= r.Bin:
+		case leaves && !now.Before(gone):
 			purge(x, BinTime)
 		case x.Deleted == nil && ends && !now.Before(expires):
 			binned[x.ID] = true

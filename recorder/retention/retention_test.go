@@ -43,6 +43,23 @@ func TestPeriods(t *testing.T) {
 	}
 }
 
+func TestWhatIsInTheBinSaysWhenItIsGone(t *testing.T) {
+	rules := Rules{Classes: map[string]Class{"news": {Keep: period(t, "30d")}}, Bin: 36 * time.Hour}
+	deleted := ago(0, 1)
+	x := Row{ID: "a", Class: "news", Ended: ago(0, 3)}
+	if at, ends := rules.Purges(x); ends {
+		t.Errorf("it is not in the bin, and goes at %v", at)
+	}
+	x.Deleted = &deleted
+	if at, ends := rules.Purges(x); !ends || !at.Equal(deleted.Add(36*time.Hour)) {
+		t.Errorf("%v, %v", at, ends)
+	}
+	x.Hold = true
+	if at, ends := rules.Purges(x); ends {
+		t.Errorf("it is held, and goes at %v", at)
+	}
+}
+
 func TestRemovalsFollowTheRules(t *testing.T) {
 	rules := Rules{Classes: map[string]Class{
 		"news": {Keep: period(t, "30d")}, "meeting": {Keep: period(t, "1y")}, "training": {Keep: period(t, "10y")}, "agriculture": {},

@@ -25,7 +25,8 @@ type wording struct {
 	monthly, monthsN, monthDay, lastDay, dayFromLast string
 	nthDay, lastNth, yearly                          string
 	nth                                              [5]string
-	once, times, until, overnight, between, raw      string
+	once, times, until, between, raw                 string
+	overnight, daysLater                             string
 	join, comma                                      string
 	follows, titled, onDays, begins, skips, onceADay string
 }
@@ -38,7 +39,7 @@ func english() wording {
 		monthly: "Every month on %s", monthsN: "Every %d months on %s", monthDay: "day %s", lastDay: "the last day", dayFromLast: "day %d from the end",
 		nthDay: "the %s %s", lastNth: "the last %s", yearly: "Every year on %[2]s %[1]s",
 		nth:  [5]string{"first", "second", "third", "fourth", "fifth"},
-		once: "once", times: ", %d times", until: ", until %s", overnight: " (next day)", between: "%s–%s", raw: "By the rule %s", join: ", ", comma: ", ",
+		once: "once", times: ", %d times", until: ", until %s", overnight: " (next day)", daysLater: " (%d days later)", between: "%s–%s", raw: "By the rule %s", join: ", ", comma: ", ",
 		follows: "One programme, as the guide moves it", titled: "Every programme titled “%s”", onDays: ", on %s", begins: ", beginning %s",
 		skips: ", not what was recorded before", onceADay: ", once a day",
 	}
@@ -52,7 +53,7 @@ func chinese() wording {
 		monthly: "每月%s", monthsN: "每 %d 个月的%s", monthDay: " %s 日", lastDay: "最后一天", dayFromLast: "倒数第 %d 天",
 		nthDay: "第%s个%s", lastNth: "最后一个%s", yearly: "每年 %s%s",
 		nth:  [5]string{"一", "二", "三", "四", "五"},
-		once: "仅一次", times: "，共 %d 次", until: "，至 %s", overnight: "（次日）", between: "%s–%s", raw: "按规则 %s", join: "、", comma: "，",
+		once: "仅一次", times: "，共 %d 次", until: "，至 %s", overnight: "（次日）", daysLater: "（%d 天后）", between: "%s–%s", raw: "按规则 %s", join: "、", comma: "，",
 		follows: "跟随节目单中的一个节目", titled: "所有名为“%s”的节目", onDays: "，限%s", begins: "，%s 开始的",
 		skips: "，录过的不再录", onceADay: "，一天只录一次",
 	}
@@ -100,8 +101,12 @@ func (w words) rule(r *Rule) string {
 func (w words) span(r *Rule) string {
 	start, end := r.Start.In(r.Zone), r.End.In(r.Zone)
 	s := fmt.Sprintf(w.between, start.Format("15:04"), end.Format("15:04"))
-	if end.YearDay() != start.YearDay() {
+	const day = 24 * time.Hour // as a clock on the wall counts, which no change of the time shortens
+	switch days := int(wallOf(end, r.Zone).Truncate(day).Sub(wallOf(start, r.Zone).Truncate(day)) / day); {
+	case days == 1:
 		s += w.overnight
+	case days > 1:
+		s += fmt.Sprintf(w.daysLater, days)
 	}
 	return s
 }

@@ -39,6 +39,10 @@ func TestRulesAreSaidInWords(t *testing.T) {
 	if en, zh := night.Words(); en != "Every day 23:30–00:30 (next day)" || zh != "每天 23:30–00:30（次日）" {
 		t.Errorf("over midnight: %s %s", en, zh)
 	}
+	long := Rule{Zone: shanghai, Start: in(t, shanghai, "2026-12-30 23:30"), End: in(t, shanghai, "2027-01-02 00:30")}
+	if en, zh := long.Words(); en != "2026-12-30 23:30–00:30 (3 days later), once" || zh != "2026-12-30 23:30–00:30（3 天后），仅一次" {
+		t.Errorf("over three midnights: %s %s", en, zh)
+	}
 	event := Rule{Zone: shanghai, Event: EventID{Stream: "channels/c", ID: 1}}
 	if en, zh := event.Words(); en != "One programme, as the guide moves it" || zh != "跟随节目单中的一个节目" {
 		t.Errorf("an event: %s %s", en, zh)

@@ -48,6 +48,8 @@ export interface LibraryRow extends RecordingRow {
   readonly hold: boolean
   /** In the recycle bin since. */
   readonly deleted: Date | null
+  /** When it is gone for good; null: not by itself. */
+  readonly purges: Date | null
   readonly people: readonly string[]
   readonly units: readonly string[]
   readonly has: Made
@@ -123,6 +125,7 @@ export function libraryRow(row: Json, language: string): LibraryRow {
     retention: text(row['retention']) || 'class',
     hold: row['hold'] === true,
     deleted: date(row['deleted']),
+    purges: date(row['purges']),
     people: texts(row['people']),
     units: texts(row['units']),
     has: { thumbnail: has['thumbnail'] === true, sprite: has['sprite'] === true, low: has['low'] === true },
