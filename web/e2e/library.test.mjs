@@ -225,6 +225,7 @@ test('what is deleted waits in the recycle bin, and comes back', options, async 
     (n) => n === 0,
   )
   await page.click(id('tab-bin'))
+  assert.match(await row(recording).innerText(), /年\d+月\d+日 彻底删除/)
   await row(recording).locator(id('recording-restore')).click()
   await page.waitForSelector(id('empty'))
   await page.click(id('tab-library'))

@@ -7,7 +7,7 @@ const en: typeof zh = {
     binText:
       'Deleted recordings wait here until they are removed for good. Until then they can be restored.',
     binEmpty: 'The recycle bin is empty',
-    search: 'Search titles, people, units; pinyin initials work too',
+    search: 'Title, person, unit or pinyin initials',
     filter: 'Filter',
     class: 'Class',
     classHint: 'The class decides how long it is kept',
@@ -61,7 +61,7 @@ const en: typeof zh = {
     forever: 'Kept for ever',
     until: 'Kept until {time}',
     deletedAt: 'Deleted {time}',
-    purgedAt: 'gone on {time}',
+    purgedAt: 'Gone on {time}',
     watched: 'Watched',
     seenTo: 'Watched up to {at}',
     removeTitle: 'Delete recording “{name}”?',

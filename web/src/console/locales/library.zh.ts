@@ -4,7 +4,7 @@ export default {
     bin: '回收站',
     binText: '删除的录像先放在回收站，到期后自动彻底删除；在此之前可以还原。',
     binEmpty: '回收站是空的',
-    search: '搜索标题、人员、单位，可用拼音首字母',
+    search: '标题、人员、单位或拼音首字母',
     filter: '筛选',
     class: '类别',
     classHint: '类别决定保留多久',
