@@ -4,8 +4,7 @@ const en: typeof zh = {
   library: {
     tab: 'Recordings',
     bin: 'Recycle bin',
-    binText:
-      'Deleted recordings wait here until they are removed for good. Until then they can be restored.',
+    binText: 'Deleted recordings wait here until they are removed for good. Until then they can be restored.',
     binEmpty: 'The recycle bin is empty',
     search: 'Title, person, unit or pinyin initials',
     filter: 'Filter',
