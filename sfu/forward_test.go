@@ -154,7 +154,8 @@ func TestFloodOfNACKsIsAnsweredWithinTheBudget(t *testing.T) {
 	ssrc := uint32(v[0].track.SSRC())
 	flood := func() {
 		for range 100 {
-			last := v[0].all()[v[0].count()-1].SequenceNumber
+			seen := v[0].all()
+			last := seen[len(seen)-1].SequenceNumber
 			var ask []uint16
 			for i := range uint16(200) {
 				ask = append(ask, last-i)

@@ -1,6 +1,8 @@
 package sfu
 
 import (
+	"time"
+
 	"github.com/pion/rtcp"
 
 	"tongxiang/internal/stream"
@@ -15,6 +17,8 @@ const (
 	// A Chromium with twelve slots sends fifty a second on a bad line.
 	feedbackRate  = 200
 	feedbackBurst = 400
+	// floodPause is how long the kernel drops all RTCP of a viewer who sends more.
+	floodPause = 5 * time.Second
 	// floodNoted is the least time between two log lines about one viewer's flood.
 	floodNoted = 10_000 * ms
 )
@@ -44,11 +48,15 @@ func (b *bucket) take(now int64) bool {
 func (v *viewer) RTCP(b []byte, now int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.inbox.tokens.take(now) || len(v.inbox.feedback) >= maxFeedback {
+	allowed := v.inbox.tokens.take(now)
+	if !allowed && v.peer != nil {
+		v.peer.IgnoreRTCP(floodPause) // else each packet of a flood costs a wake-up and a key
+	}
+	if !allowed || len(v.inbox.feedback) >= maxFeedback {
 		v.eng.overFeedback.Add(1)
 		if now-v.inbox.noted > floodNoted || v.inbox.noted == 0 {
 			v.inbox.noted = now
-			v.log.Warn("viewer sends more RTCP than any browser does; the rest is dropped")
+			v.log.Warn("viewer sends more RTCP than any browser does; none of it is taken for a while", "pause", floodPause)
 		}
 		return
 	}

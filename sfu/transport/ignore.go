@@ -3,7 +3,10 @@ package transport
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,14 +23,14 @@ const (
 	maxIgnored = 250
 )
 
-// ignored is the RTP that the kernel drops at the socket: sites that were muted
-// and go on sending, as pages do, would otherwise cost a wake-up for each packet.
-// It is safe for concurrent use.
+// ignored is what the kernel drops at the socket: the RTP of sites that were muted
+// and go on sending, as pages do, and the RTCP of who sends a flood of it. Both would
+// otherwise cost a wake-up for each packet. It is safe for concurrent use.
 type ignored struct {
 	soon chan struct{} // asks for a new filter
 
 	mu      sync.Mutex // guards what follows
-	entries map[ignoredStream]*Peer
+	entries map[ignoredStream]ignoredBy
 	on      bool // a filter is attached
 }
 
@@ -35,23 +38,37 @@ type ignored struct {
 // that nobody can have another's packets dropped by using its SSRC.
 type ignoredStream struct {
 	from netip.AddrPort
-	ssrc uint32
+	ssrc uint32 // of RTP
+	rtcp bool   // all RTCP of the address instead
+}
+
+// ignoredBy is whose stream it is, and until when; zero: until Heed.
+type ignoredBy struct {
+	peer  *Peer
+	until time.Time
 }
 
 // Ignore has the kernel drop the RTP of one SSRC of the peer, as soon as may be and
 // as long as the peer stays where it is. Receiver reports and transport-wide
 // feedback will count it as lost. By TCP it does nothing.
-func (p *Peer) Ignore(ssrc uint32) {
+func (p *Peer) Ignore(ssrc uint32) { p.ignore(ignoredStream{ssrc: ssrc}, time.Time{}) }
+
+// IgnoreRTCP has the kernel drop all RTCP of the peer for a while, as soon as may be.
+// By TCP it does nothing.
+func (p *Peer) IgnoreRTCP(d time.Duration) { p.ignore(ignoredStream{rtcp: true}, time.Now().Add(d)) }
+
+func (p *Peer) ignore(key ignoredStream, until time.Time) {
 	r := p.route.Load()
 	if r == nil || r.tcp != nil {
 		return
 	}
 	g := &p.t.ignored
 	g.mu.Lock()
-	key := ignoredStream{r.from, ssrc}
-	fresh := g.entries[key] == nil && len(g.entries) < maxIgnored
+	key.from = r.from
+	_, known := g.entries[key]
+	fresh := !known && len(g.entries) < maxIgnored
 	if fresh {
-		g.entries[key] = p
+		g.entries[key] = ignoredBy{p, until}
 	}
 	g.mu.Unlock()
 	if fresh {
@@ -62,14 +79,14 @@ func (p *Peer) Ignore(ssrc uint32) {
 	}
 }
 
-// Heed undoes all of the peer's Ignore, at once.
+// Heed undoes all of the peer's Ignore and IgnoreRTCP, at once.
 func (p *Peer) Heed() {
 	g := &p.t.ignored
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	found := false
 	for key, of := range g.entries {
-		if of == p {
+		if of.peer == p {
 			delete(g.entries, key)
 			found = true
 		}
@@ -79,23 +96,50 @@ func (p *Peer) Heed() {
 	}
 }
 
-// ignoring makes new filters when asked to, until the transport is closed.
+// ignoring makes new filters when asked to and when a time is over, until the
+// transport is closed.
 func (t *Transport) ignoring() {
+	over := time.NewTimer(0)
+	defer over.Stop()
 	for {
 		select {
 		case <-t.ignored.soon:
-		case <-t.done:
-			return
-		}
-		select {
-		case <-time.After(ignoreSoon):
+			select {
+			case <-time.After(ignoreSoon):
+			case <-t.done:
+				return
+			}
+		case <-over.C:
 		case <-t.done:
 			return
 		}
 		t.ignored.mu.Lock()
+		next := t.ignored.pardon(time.Now())
 		t.refilter()
 		t.ignored.mu.Unlock()
+		over.Reset(next)
 	}
+}
+
+// nothingDue is how long to wait when no entry has an end.
+const nothingDue = time.Hour
+
+// pardon drops entries whose time is over and returns how long the next one has. The
+// caller holds mu.
+func (g *ignored) pardon(now time.Time) time.Duration {
+	next := nothingDue
+	for key, of := range g.entries {
+		if of.until.IsZero() {
+			continue
+		}
+		left := of.until.Sub(now)
+		if left <= 0 {
+			delete(g.entries, key)
+			continue
+		}
+		next = min(next, left)
+	}
+	return next
 }
 
 // refilter gives the kernel the filter for the entries as they are. Without one all
@@ -109,8 +153,8 @@ func (t *Transport) refilter() {
 		}
 		return
 	}
-	if err := t.udp.attachFilter(ignoreProgram(g.entries)); err != nil {
-		t.log.Debug("muted streams are not dropped by the kernel", "streams", len(g.entries), "err", err)
+	if err := t.udp.attachFilter(ignoreProgram(maps.Keys(g.entries))); err != nil {
+		t.log.Debug("what is ignored is not dropped by the kernel", "streams", len(g.entries), "err", err)
 		return
 	}
 	g.on = true
@@ -133,8 +177,26 @@ const (
 	scratchIP6
 )
 
-// ignoreProgram drops the RTP of entries and keeps everything else.
-func ignoreProgram(entries map[ignoredStream]*Peer) []bpf.Instruction {
+// ignoreProgram drops what entries say and keeps everything else.
+func ignoreProgram(entries iter.Seq[ignoredStream]) []bpf.Instruction {
+	rtp := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: udpHeader + 8, Size: 4},
+		bpf.StoreScratch{Src: bpf.RegA, N: scratchSSRC},
+	}
+	var rtcp []bpf.Instruction
+	for key := range entries {
+		if key.rtcp {
+			rtcp = append(rtcp, dropFrom(key.from)...)
+			continue
+		}
+		all := dropFrom(key.from)
+		rtp = append(rtp,
+			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSSRC},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: key.ssrc, SkipFalse: uint8(len(all))},
+		)
+		rtp = append(rtp, all...)
+	}
+	rtp, rtcp = append(rtp, bpf.RetConstant{Val: keep}), append(rtcp, bpf.RetConstant{Val: keep})
 	out := []bpf.Instruction{
 		// A load behind the end would drop the packet.
 		bpf.LoadExtension{Num: bpf.ExtLen},
@@ -144,35 +206,33 @@ func ignoreProgram(entries map[ignoredStream]*Peer) []bpf.Instruction {
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xc0},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x80, SkipTrue: 1}, // else it is neither RTP nor RTCP (RFC 7983)
 		bpf.RetConstant{Val: keep},
-		bpf.LoadAbsolute{Off: udpHeader + 1, Size: 1},
-		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: 192, SkipTrue: 2}, // RFC 5761
-		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: 223, SkipTrue: 1},
-		bpf.RetConstant{Val: keep},
 		bpf.LoadAbsolute{Off: 0, Size: 2},
 		bpf.StoreScratch{Src: bpf.RegA, N: scratchPort},
 		bpf.LoadAbsolute{Off: ipHeader + 12, Size: 4},
 		bpf.StoreScratch{Src: bpf.RegA, N: scratchIP4},
 		bpf.LoadAbsolute{Off: ipHeader + 20, Size: 4}, // the end of the address is enough
 		bpf.StoreScratch{Src: bpf.RegA, N: scratchIP6},
-		bpf.LoadAbsolute{Off: udpHeader + 8, Size: 4},
-		bpf.StoreScratch{Src: bpf.RegA, N: scratchSSRC},
+		bpf.LoadAbsolute{Off: udpHeader + 1, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: 192, SkipTrue: 2}, // RFC 5761: else it is RTCP
+		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: 223, SkipTrue: 1},
+		bpf.Jump{Skip: uint32(len(rtp))},
 	}
-	for key := range entries {
-		at, word := scratchIP4, key.from.Addr().AsSlice()
-		if key.from.Addr().Is6() {
-			at, word = scratchIP6, word[12:]
-		}
-		out = append(out,
-			bpf.LoadScratch{Dst: bpf.RegA, N: scratchPort},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(key.from.Port()), SkipFalse: 5},
-			bpf.LoadScratch{Dst: bpf.RegA, N: scratchSSRC},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: key.ssrc, SkipFalse: 3},
-			bpf.LoadScratch{Dst: bpf.RegA, N: at},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(word), SkipFalse: 1},
-			bpf.RetConstant{Val: drop},
-		)
+	return slices.Concat(out, rtp, rtcp)
+}
+
+// dropFrom drops what comes from an address.
+func dropFrom(from netip.AddrPort) []bpf.Instruction {
+	at, word := scratchIP4, from.Addr().AsSlice()
+	if from.Addr().Is6() {
+		at, word = scratchIP6, word[12:]
 	}
-	return append(out, bpf.RetConstant{Val: keep})
+	return []bpf.Instruction{
+		bpf.LoadScratch{Dst: bpf.RegA, N: scratchPort},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(from.Port()), SkipFalse: 3},
+		bpf.LoadScratch{Dst: bpf.RegA, N: at},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(word), SkipFalse: 1},
+		bpf.RetConstant{Val: drop},
+	}
 }
 
 func (s *udpSocket) attachFilter(program []bpf.Instruction) error {

@@ -114,4 +114,53 @@ func TestKernelDropsWhatIsIgnoredAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestKernelDropsAFloodOfRTCPForAWhile(t *testing.T) {
+	tr := listen(t, "127.0.0.1:0")
+	dial := func() (net.Conn, *counting, *Peer) {
+		c, err := net.Dial("udp", tr.udp.conn.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		h := &counting{}
+		p, err := tr.Attach(PeerConfig{Handler: h, Log: tr.log}, netip.MustParseAddrPort(c.LocalAddr().String()), gcmKeys(16))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, h, p
+	}
+	send := func(c net.Conn, b []byte) {
+		if _, err := c.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rtcp := append([]byte{0x80, 205, 0, 6, 0, 0, 0, 7}, make([]byte, 20)...)
+	bad, heard, p := dial()
+	other, _, _ := dial()
+	p.Ignore(7)
+	p.IgnoreRTCP(time.Hour)
+	p.IgnoreRTCP(time.Hour) // each packet of the flood says so
+	until(t, "the kernel drops it", func() bool {
+		before, rtp := tr.Stats().PacketsIn, heard.rtp.Load()
+		send(bad, rtcp)
+		send(bad, rtpOf(7))
+		send(bad, rtpOf(8)) // comes after them
+		until(t, "what is not RTCP", func() bool { return heard.rtp.Load() > rtp })
+		return tr.Stats().PacketsIn == before+1
+	})
+	before := tr.Stats().PacketsIn
+	send(other, rtcp)
+	until(t, "another's RTCP", func() bool { return tr.Stats().PacketsIn == before+1 })
+	p.Heed()
+	before = tr.Stats().PacketsIn
+	send(bad, rtcp)
+	until(t, "it is heard again", func() bool { return tr.Stats().PacketsIn == before+1 })
+	p.IgnoreRTCP(time.Millisecond)
+	until(t, "the time to be over", func() bool {
+		tr.ignored.mu.Lock()
+		defer tr.ignored.mu.Unlock()
+		return len(tr.ignored.entries) == 0
+	})
+}
+
 func addrOf(testing.TB) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:5000") }

@@ -114,7 +114,7 @@ func Listen(cfg Config) (_ *Transport, err error) {
 	if t.udp, err = listenUDP(cfg.UDP); err != nil {
 		return nil, err
 	}
-	t.ignored = ignored{soon: make(chan struct{}, 1), entries: make(map[ignoredStream]*Peer)}
+	t.ignored = ignored{soon: make(chan struct{}, 1), entries: make(map[ignoredStream]ignoredBy)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.Close())
