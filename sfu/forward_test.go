@@ -180,6 +180,13 @@ func TestFloodOfNACKsIsAnsweredWithinTheBudget(t *testing.T) {
 	if limit := s.BytesOut/budgetShare + budgetStart; s.Retransmitted*200 > limit {
 		t.Errorf("%d packets sent again for %d bytes of media", s.Retransmitted, s.BytesOut)
 	}
+	until(t, "the kernel to drop the flood", func() bool {
+		before, pictures := n.eng.Stats(), v[0].count()
+		flood()
+		until(t, "pictures after it", func() bool { return v[0].count() > pictures+10 })
+		after := n.eng.Stats()
+		return after.Drops["feedback_flood"] == before.Drops["feedback_flood"] && after.NACKsReceived == before.NACKsReceived
+	})
 }
 
 func TestTransportReportsOfAllSlotsAreOneAccount(t *testing.T) {
