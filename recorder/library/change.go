@@ -101,18 +101,17 @@ func (l *Library) Purge(ctx context.Context, id string) (store.Recording, error)
 
 // Expires returns when a recording goes to the bin by itself; nil: never.
 func (l *Library) Expires(rec store.Recording) *time.Time {
-	expires, ends := l.cfg.Rules.Expires(row(rec))
-	if !ends {
-		return nil
-	}
-	expires = expires.UTC()
-	return &expires
+	return orNever(l.cfg.Rules.Expires(row(rec)))
 }
 
 // Purges returns when the files of a recording in the recycle bin are removed by
 // itself; nil: never, or it is not there.
 func (l *Library) Purges(rec store.Recording) *time.Time {
-	at, ends := l.cfg.Rules.Purges(row(rec))
+	return orNever(l.cfg.Rules.Purges(row(rec)))
+}
+
+// orNever is what the rules say as entries have it: in UTC, nil for never.
+func orNever(at time.Time, ends bool) *time.Time {
 	if !ends {
 		return nil
 	}

@@ -52,6 +52,30 @@ func rtpOf(ssrc uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte{0x80, 111, 0, 1, 0, 0, 0, 0}, ssrc)
 }
 
+// dialled is a peer of a transport, the socket that it sends from, and what counts
+// what is heard of it.
+func dialled(t *testing.T, tr *Transport, address string) (net.Conn, *counting, *Peer) {
+	t.Helper()
+	c, err := net.Dial("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	h := &counting{}
+	p, err := tr.Attach(PeerConfig{Handler: h, Log: tr.log}, netip.MustParseAddrPort(c.LocalAddr().String()), gcmKeys(16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, h, p
+}
+
+func write(t *testing.T, c net.Conn, b []byte) {
+	t.Helper()
+	if _, err := c.Write(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestKernelDropsWhatIsIgnoredAndNothingElse(t *testing.T) {
 	for _, listenOn := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
 		t.Run(listenOn, func(t *testing.T) {
@@ -64,25 +88,8 @@ func TestKernelDropsWhatIsIgnoredAndNothingElse(t *testing.T) {
 			if listenOn[0] == '[' {
 				host = "::1"
 			}
-			dial := func() (net.Conn, *counting, *Peer) {
-				c, err := net.Dial("udp", net.JoinHostPort(host, port))
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = c.Close() })
-				from := netip.MustParseAddrPort(c.LocalAddr().String())
-				h := &counting{}
-				p, err := tr.Attach(PeerConfig{Handler: h, Log: tr.log}, from, gcmKeys(16))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c, h, p
-			}
-			send := func(c net.Conn, b []byte) {
-				if _, err := c.Write(b); err != nil {
-					t.Fatal(err)
-				}
-			}
+			dial := func() (net.Conn, *counting, *Peer) { return dialled(t, tr, net.JoinHostPort(host, port)) }
+			send := func(c net.Conn, b []byte) { write(t, c, b) }
 			muted, heardOf, p := dial()
 			other, otherHeard, _ := dial()
 			for i := range uint32(maxIgnored - 2) {
@@ -116,24 +123,8 @@ func TestKernelDropsWhatIsIgnoredAndNothingElse(t *testing.T) {
 
 func TestKernelDropsAFloodOfRTCPForAWhile(t *testing.T) {
 	tr := listen(t, "127.0.0.1:0")
-	dial := func() (net.Conn, *counting, *Peer) {
-		c, err := net.Dial("udp", tr.udp.conn.LocalAddr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		h := &counting{}
-		p, err := tr.Attach(PeerConfig{Handler: h, Log: tr.log}, netip.MustParseAddrPort(c.LocalAddr().String()), gcmKeys(16))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c, h, p
-	}
-	send := func(c net.Conn, b []byte) {
-		if _, err := c.Write(b); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dial := func() (net.Conn, *counting, *Peer) { return dialled(t, tr, tr.udp.conn.LocalAddr().String()) }
+	send := func(c net.Conn, b []byte) { write(t, c, b) }
 	rtcp := append([]byte{0x80, 205, 0, 6, 0, 0, 0, 7}, make([]byte, 20)...)
 	bad, heard, p := dial()
 	other, _, _ := dial()

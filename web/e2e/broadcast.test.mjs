@@ -108,7 +108,14 @@ test('a stream with open GOPs and no IDR plays', options, async () => {
 
 test(
   'a capture with field pictures and recovery points plays',
-  { ...options, skip: missing ?? (existsSync(capture) ? false : 'the captures are not here') },
+  {
+    ...options,
+    skip:
+      missing ??
+      (existsSync(capture)
+        ? false
+        : 'no captures of real streams here: set TONGXIANG_STREAMS to their folder'),
+  },
   async () => {
     await add('france', capture)
     const { c, page } = await kiosk('france')
