@@ -183,22 +183,25 @@ func (c *packetCutter) push(p *media.Packet, lost bool) []fragment {
 	// Its tables come first, so the clock's PID is known when the clock comes.
 	c.clock = -1
 	wrong := c.demux.Stats().Continuity
-	if lost {
+	if lost || p.Gap {
 		c.demux.Flush()
+	}
+	if p.Gap {
+		c.line.Restart() // a clock that is only a little back is another one all the same
 	}
 	c.demux.Feed(p.Payload, p.Arrival)
 	at := c.time(p.Arrival)
 	var out []fragment
-	if length := at - c.g.start; c.open && (length >= longestRun || length < 0 || lost || p.Sync && length >= shortest) {
+	if length := at - c.g.start; c.open && (length >= longestRun || length < 0 || lost || p.Gap || p.Sync && length >= shortest) {
 		end := at
-		if lost || length > jump || length < 0 {
+		if lost || length > jump || length < 0 || p.Gap && at-c.now > hole {
 			end = c.now
 		}
 		out = c.end(out, max(end, c.now), wrong)
 	}
 	if !c.open {
 		c.open = true
-		c.g = fragment{data: c.buffer(), start: at, sync: p.Sync}
+		c.g = fragment{data: c.buffer(), start: max(at, c.now), sync: p.Sync}
 		c.wrong = wrong
 	}
 	c.g.data = append(c.g.data, p.Payload...)

@@ -108,6 +108,48 @@ func TestTransportStreamIsRecordedAsReceived(t *testing.T) {
 	tornTS(t, got, index)
 }
 
+// TestTransportStreamGoesOnWhenItsClockGoesBack records a source whose clock returns to
+// its beginning every four seconds, as a file's does that is played again and again,
+// and a playout's at a splice: less than what passes for another clock.
+func TestTransportStreamGoesOnWhenItsClockGoesBack(t *testing.T) {
+	t.Parallel()
+	src := filepath.Join(t.TempDir(), "mux.ts")
+	mustWrite(t, src, multiplex(t, "4"))
+	r := newRig(t, t.TempDir())
+	channels := ingest.NewChannels(r.hub, r.clock, r.rec.log, ingest.Options{})
+	t.Cleanup(channels.Close)
+	rec := r.begin(Request{Stream: "channels/a", Format: folder.TS})
+	if err := channels.Add(ingest.ChannelConfig{ID: "a", Source: "file://" + src, Program: 101}); err != nil {
+		t.Fatal(err)
+	}
+	r.entry(rec.ID, "two turns and a half", func(store.Recording) bool { l, _ := r.rec.Live(rec.ID); return l.Duration > 10*time.Second })
+	rec = r.stop(rec.ID)
+	if took := rec.Ended.Sub(rec.Started); rec.State != store.RecordingComplete || len(rec.Gaps) > 0 || rec.Duration > took {
+		t.Errorf("entry %+v, which took %v", rec, took)
+	}
+	index, err := folder.ReadIndex(filepath.Dir(r.rec.Path(rec)), "media.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns, end := 0, time.Duration(0)
+	for i, e := range index {
+		if e.Start() < end-time.Millisecond || e.End()-e.Start() > 2*time.Second || e.Errors != 0 {
+			t.Errorf("entry %d of %v to %v after %v, %d errors", i, e.Start(), e.End(), end, e.Errors)
+		}
+		if i > 0 && clockJump(index[i-1], e) {
+			turns++
+		}
+		end = e.End()
+	}
+	if turns < 2 {
+		t.Errorf("%d turns in %+v", turns, index)
+	}
+	list, err := r.rec.Playlist(rec, "../file")
+	if err != nil || strings.Count(string(list), "#EXT-X-DISCONTINUITY") != turns || strings.Contains(string(list), "#EXT-X-GAP") {
+		t.Errorf("%v: players are not told of %d turns: %s", err, turns, list)
+	}
+}
+
 // tornTS cuts and zeroes the end of the file and takes the index away.
 func tornTS(t *testing.T, media []byte, index []folder.Entry) {
 	last := index[len(index)-1]

@@ -26,6 +26,7 @@ type raw struct {
 	run      []byte
 	size     int // of the last run, a guess at the next
 	sync     bool
+	gap      bool // what comes next continues nothing
 	since    int64
 	sequence int64
 }
@@ -74,7 +75,7 @@ func (x *mux) rewire() {
 			continue
 		}
 		if r.raw == nil {
-			r.raw = &raw{r: r}
+			r.raw = &raw{r: r, gap: true}
 		}
 		r.raw.follow(r.chosen, x.raws)
 	}
@@ -127,9 +128,15 @@ func (t *raw) flush() {
 	t.size = len(t.run)
 	t.sequence++
 	t.r.out.Raw.Write(&media.Packet{
-		Sequence: t.sequence, Arrival: t.since, Payload: t.run, Codec: media.Unknown, Sync: t.sync, Start: t.sync,
+		Sequence: t.sequence, Arrival: t.since, Payload: t.run, Codec: media.Unknown, Sync: t.sync, Start: t.sync, Gap: t.gap,
 	})
-	t.run = nil
+	t.run, t.gap = nil, false
+}
+
+// anew says that the clock of what comes does not go on from what came.
+func (t *raw) anew() {
+	t.flush()
+	t.gap = true
 }
 
 // late hands over what has waited long enough.

@@ -78,6 +78,9 @@ func (r *receiver) anew() {
 	for _, t := range r.states {
 		t.fresh = true
 	}
+	if r.raw != nil {
+		r.raw.anew()
+	}
 }
 
 func (r *receiver) pcr(pid uint16, pcr int64, _ bool) {

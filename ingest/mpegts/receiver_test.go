@@ -144,6 +144,53 @@ func TestTimeGoesOnWhateverTheSendersClockDoes(t *testing.T) {
 	}
 }
 
+// TestPacketsAsReceivedTellWhereTheClockChanges has those who take the packets raw see
+// the same changes, and no run that lies on both sides of one.
+func TestPacketsAsReceivedTellWhereTheClockChanges(t *testing.T) {
+	first, second := broadcast(t, 10*90000, 2), broadcast(t, 9*90000, 2)
+	for name, join := range map[string]func(b *bench){
+		"nothing said":        func(*bench) {},
+		"a file from its top": func(b *bench) { b.x.restart() },
+		"silence":             func(b *bench) { b.now += 5e9 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 0)
+			var runs []*media.Packet
+			b.out.Raw.Set(func(p *media.Packet) { runs = append(runs, p) })
+			b.feed(first)
+			join(b)
+			b.feed(second)
+			b.x.finish()
+			var clocks []int64 // of each run, the first
+			gaps := 0
+			for i, p := range runs {
+				if p.Gap {
+					gaps++
+				}
+				from, to := int64(-1), int64(-1)
+				d := core.NewDemuxer(core.Handler{PCR: func(_ uint16, pcr int64, _ bool) {
+					if from < 0 {
+						from = pcr
+					}
+					to = pcr
+				}})
+				d.Feed(p.Payload, 0)
+				d.Flush()
+				if from < 0 {
+					continue
+				}
+				if n := len(clocks); n > 0 && (from < clocks[n-1]) != p.Gap || to < from {
+					t.Errorf("run %d: clock from %d to %d after %v, gap %v", i, from, to, clocks, p.Gap)
+				}
+				clocks = append(clocks, to)
+			}
+			if gaps != 2 || !runs[0].Gap { // the first continues nothing
+				t.Errorf("%d gaps in %d runs", gaps, len(runs))
+			}
+		})
+	}
+}
+
 func TestClockWrapIsNoGap(t *testing.T) {
 	b := newBench(t, 0)
 	b.feed(broadcast(t, 1<<33-90000, 3))

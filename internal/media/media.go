@@ -151,6 +151,7 @@ type Packet struct {
 	Start  bool  // the first packet of a picture
 	Sync   bool  // the first packet of a picture at which decoding can start; true for all sound
 	Repair bool  // came by retransmission, so it may be late; never a reason to switch layers
+	Gap    bool  // in a run of transport packets: its clock does not go on from the run before
 
 	// AudioLevel is RFC 6464's level in -dBov, 0 (loudest) to 127 (silent),
 	// valid when HasLevel. Voice is its voice-activity flag.

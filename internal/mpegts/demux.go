@@ -156,6 +156,9 @@ func (d *Demuxer) run(b []byte, stride int) {
 	for {
 		if p := (*[PacketSize]byte)(b); !d.plain(p) {
 			d.packet(p)
+			if d.tap != nil {
+				d.tap(p[:])
+			}
 		}
 		if len(b) <= stride {
 			return
@@ -167,9 +170,6 @@ func (d *Demuxer) run(b []byte, stride int) {
 // packet is the packet path. p has a right sync byte.
 func (d *Demuxer) packet(p *[PacketSize]byte) {
 	d.stats.Packets++
-	if d.tap != nil {
-		d.tap(p[:])
-	}
 	id := uint16(p[1]&0x1F)<<8 | uint16(p[2])
 	if p[1]&0x80 != 0 { // transport_error_indicator: nothing in it can be believed
 		d.stats.TransportErrors++

@@ -2,8 +2,8 @@ package mpegts
 
 import "encoding/binary"
 
-// Tap has f called with every whole packet from now on, before it is parsed; nil
-// ends it. The packet is valid during the call. f runs in the feeding goroutine and
+// Tap has f called with every whole packet from now on, after the handler was told
+// what is in it; nil ends it. The packet is valid during the call. f runs in the feeding goroutine and
 // must not feed the demuxer. Without a tap nothing is spent.
 func (d *Demuxer) Tap(f func(packet []byte)) { d.tap = f }
 
