@@ -69,6 +69,31 @@ func ReadRSS(pid int) (int, error) {
 	return 0, fmt.Errorf("read the memory of process %d: no VmRSS", pid)
 }
 
+// ReadStolen returns how long the machine's processors were ready to run and their
+// host ran something else, since the machine started, all processors together
+// (proc_stat(5), "steal"); in hundredths of a second.
+func ReadStolen() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read what the host took: %w", err)
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	return stolen(line)
+}
+
+func stolen(line string) (time.Duration, error) {
+	const tick = 10 * time.Millisecond // USER_HZ
+	fields := strings.Fields(line)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, fmt.Errorf("read what the host took: %q is not the processors' line", line)
+	}
+	n, err := strconv.ParseInt(fields[8], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read what the host took: %w", err)
+	}
+	return time.Duration(n) * tick, nil
+}
+
 // StartOn starts a command on one core at a priority. A child inherits both from
 // the thread that forks it, so only that thread is changed for a moment.
 func StartOn(core, nice int, cmd *exec.Cmd) error {

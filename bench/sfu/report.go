@@ -119,8 +119,8 @@ func report(o options, rs []result) string {
 // fanOutTable is every step of the growing audiences.
 func fanOutTable(rs []result, line func(string, ...any)) {
 	line("")
-	line("| viewers | spacing | core %% | µs/packet | loss %% | p50 ms | p99 ms | max ms | RSS MiB | core taken by others %% |")
-	line("|---|---|---|---|---|---|---|---|---|---|")
+	line("| viewers | spacing | core %% | µs/packet | loss %% | p50 ms | p99 ms | max ms | RSS MiB | core taken by others %% | stolen by the host %% |")
+	line("|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, spacing := range []struct {
 		name string
 		of   func(result) []measurement
@@ -135,11 +135,11 @@ func fanOutTable(rs []result, line func(string, ...any)) {
 				}
 				return median(all)
 			}
-			line("| %d | %s | %.0f | %.2f | %.2f | %.1f | %.1f | %.1f | %.0f | %.0f |", n, spacing.name,
+			line("| %d | %s | %.0f | %.2f | %.2f | %.1f | %.1f | %.1f | %.0f | %.0f | %.1f |", n, spacing.name,
 				at(func(m measurement) float64 { return 100 * m.load }), at(perPacketOf), at(func(m measurement) float64 { return 100 * m.loss }),
 				at(func(m measurement) float64 { return millis(m.p50) }), at(func(m measurement) float64 { return millis(m.p99) }),
 				at(func(m measurement) float64 { return millis(m.max) }), at(func(m measurement) float64 { return float64(m.rss) / 1024 }),
-				at(func(m measurement) float64 { return 100 * m.disturbed }))
+				at(func(m measurement) float64 { return 100 * m.disturbed }), at(func(m measurement) float64 { return 100 * m.stolen }))
 		}
 	}
 }

@@ -154,8 +154,8 @@ func (st *stage) step(ctx context.Context, n int, window time.Duration) (measure
 	if err != nil {
 		return m, err
 	}
-	log.Printf("  %4d viewers: core %3.0f %% (others' %3.0f %%), %.2f µs/packet, loss %.2f %%, p50 %.1f p99 %.1f max %.1f ms, RSS %d MiB",
-		n, 100*m.load, 100*m.disturbed, perPacketOf(m), 100*m.loss, millis(m.p50), millis(m.p99), millis(m.max), m.rss/1024)
+	log.Printf("  %4d viewers: core %3.0f %% (others' %3.0f %%, the host's %.1f %%), %.2f µs/packet, loss %.2f %%, p50 %.1f p99 %.1f max %.1f ms, RSS %d MiB",
+		n, 100*m.load, 100*m.disturbed, 100*m.stolen, perPacketOf(m), 100*m.loss, millis(m.p50), millis(m.p99), millis(m.max), m.rss/1024)
 	return m, nil
 }
 

@@ -263,6 +263,7 @@ type measurement struct {
 	cpu       time.Duration // of the server in the window
 	load      float64       // share of the core that the server used
 	disturbed float64       // share of the time in which the server was ready but others ran
+	stolen    float64       // share of the time of all cores that the machine's host took
 	rss       int           // KiB
 	loss      float64
 	p50, p99  time.Duration
@@ -278,6 +279,10 @@ func (a *audience) measure(ctx context.Context, p *publisher, window time.Durati
 		}
 	}
 	from := p.sent.Load()
+	taken, err := process.ReadStolen()
+	if err != nil {
+		return m, err
+	}
 	before, err := process.ReadUsage(a.s.pid())
 	if err != nil {
 		return m, err
@@ -291,6 +296,10 @@ func (a *audience) measure(ctx context.Context, p *publisher, window time.Durati
 		return m, err
 	}
 	if m.rss, err = process.ReadRSS(a.s.pid()); err != nil {
+		return m, err
+	}
+	takenAfter, err := process.ReadStolen()
+	if err != nil {
 		return m, err
 	}
 	// What was sent late in the window may still be on its way.
@@ -313,6 +322,7 @@ func (a *audience) measure(ctx context.Context, p *publisher, window time.Durati
 	wall := after.At.Sub(before.At)
 	m.load = float64(m.cpu) / float64(wall)
 	m.disturbed = float64(after.Waited-before.Waited) / float64(wall)
+	m.stolen = float64(takenAfter-taken) / float64(wall) / float64(process.Cores())
 	slices.Sort(delays)
 	m.p50, m.p99 = quantile(delays, 0.5), quantile(delays, 0.99)
 	if len(delays) > 0 {
