@@ -57,7 +57,7 @@ func TestTransportStreamIsRecordedAsReceived(t *testing.T) {
 		return c.State == ingest.Lost && c.Reason.Code == "source_ended"
 	})
 	rec = r.stop(rec.ID)
-	if rec.State != store.RecordingComplete || rec.Format != "ts" || rec.Duration < 6*time.Second || rec.Duration > 8500*time.Millisecond || len(rec.Gaps) > 0 {
+	if rec.State != store.RecordingComplete || rec.Format != "ts" || rec.Duration < 4*time.Second || rec.Duration > 8500*time.Millisecond || len(rec.Gaps) > 0 {
 		t.Errorf("entry %+v", rec)
 	}
 	if len(rec.Tracks) != 4 || rec.Tracks[0].Codec != "H264" || rec.Tracks[1].Language != "chi" || rec.Tracks[3].Kind != "other" {
@@ -67,11 +67,12 @@ func TestTransportStreamIsRecordedAsReceived(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Every packet of the programme is there, in order, from the first picture on.
+	// Every packet of the programme is there, in order, from the first picture on that
+	// was sent after the recording found the channel, which it looks for each second.
 	pids := map[uint16]bool{0x100: true, 0x101: true, 0x102: true, 0x103: true}
 	want := packetsOf(sent, func(pid uint16) bool { return pids[pid] })
 	have := packetsOf(got, func(pid uint16) bool { return pid >= 0x100 && pid < 0x1000 && pid != 0x1FFF })
-	if len(have) == 0 || len(have) > len(want) || len(have) < len(want)*3/4 {
+	if len(have) == 0 || len(have) > len(want) || len(have) < len(want)/2 {
 		t.Fatalf("%d packets of %d", len(have), len(want))
 	}
 	tail := want[len(want)-len(have):]
@@ -82,7 +83,7 @@ func TestTransportStreamIsRecordedAsReceived(t *testing.T) {
 	}
 	probe(t, r.rec.Path(rec))
 	index, err := folder.ReadIndex(filepath.Dir(r.rec.Path(rec)), "media.ts")
-	if err != nil || len(index) < 6 {
+	if err != nil || len(index) < 4 {
 		t.Fatalf("%d entries, %v", len(index), err)
 	}
 	syncs, end := 0, int64(0)
@@ -105,7 +106,7 @@ func TestTransportStreamIsRecordedAsReceived(t *testing.T) {
 	if err != nil || !strings.Contains(string(list), "#EXT-X-ENDLIST") || strings.Count(string(list), "#EXTINF") < 2 || strings.Contains(string(list), "EXT-X-MAP") {
 		t.Errorf("%v: %s", err, list)
 	}
-	tornTS(t, got, index)
+	tornTS(t, got, index, rec.Duration)
 }
 
 // TestTransportStreamGoesOnWhenItsClockGoesBack records a source whose clock returns to
@@ -150,14 +151,15 @@ func TestTransportStreamGoesOnWhenItsClockGoesBack(t *testing.T) {
 	}
 }
 
-// tornTS cuts and zeroes the end of the file and takes the index away.
-func tornTS(t *testing.T, media []byte, index []folder.Entry) {
+// tornTS cuts and zeroes the end of the file, which lasts so long, and takes the index
+// away. What is found to be left lacks its last fragment at most.
+func tornTS(t *testing.T, media []byte, index []folder.Entry, whole time.Duration) {
 	last := index[len(index)-1]
 	for _, c := range []struct {
 		name  string
 		media []byte
 		lines int // of the index that are kept
-		whole int64
+		size  int64
 	}{
 		{"cut within a packet", media[:last.Offset+1000], len(index), last.Offset + 940},
 		{"zeroed from within a packet", append(bytes.Clone(media[:last.Offset+1000]), make([]byte, 5000)...), 3, last.Offset + 1128},
@@ -174,8 +176,8 @@ func tornTS(t *testing.T, media []byte, index []folder.Entry) {
 			t.Fatal(err)
 		}
 		got, err := folder.Mend(dir, "media.ts", false)
-		if err != nil || got.Bytes != c.whole {
-			t.Errorf("%s: %d bytes, want %d; %v", c.name, got.Bytes, c.whole, err)
+		if err != nil || got.Bytes != c.size {
+			t.Errorf("%s: %d bytes, want %d; %v", c.name, got.Bytes, c.size, err)
 			continue
 		}
 		end := int64(0)
@@ -185,8 +187,8 @@ func tornTS(t *testing.T, media []byte, index []folder.Entry) {
 			}
 			end = e.Offset + e.Length
 		}
-		if end != c.whole || got.Duration < 5*time.Second || got.Duration > 9*time.Second {
-			t.Errorf("%s: the index ends at %d of %d and %v", c.name, end, c.whole, got.Duration)
+		if end != c.size || got.Duration < whole-1500*time.Millisecond || got.Duration > whole+500*time.Millisecond {
+			t.Errorf("%s: the index ends at %d of %d and %v", c.name, end, c.size, got.Duration)
 		}
 		if again, err := folder.Mend(dir, "media.ts", true); err != nil || again.Remade || again.Cut != 0 {
 			t.Errorf("%s: mended twice: %+v, %v", c.name, again.Remade, err)
