@@ -185,6 +185,23 @@ func (p *picked) flashes(t *testing.T) []time.Duration {
 	return out
 }
 
+// hurried reports whether the pictures around a time lie as close as those of a source
+// that has to catch up with its sound.
+func (p *picked) hurried(at time.Duration) bool {
+	var before time.Duration
+	for _, ev := range p.frames {
+		if p.formats[ev.Track].Codec != media.H264 {
+			continue
+		}
+		pts := time.Duration(ev.Frame.PTS)
+		if pts >= at {
+			return pts-before <= time.Duration(catchUp)+2*time.Duration(steerable)
+		}
+		before = pts
+	}
+	return false
+}
+
 // nearest returns the distance to the nearest of a list.
 func nearest(at time.Duration, list []time.Duration) time.Duration {
 	best := time.Hour
