@@ -55,6 +55,32 @@ func ReadUsage(pid int) (Usage, error) {
 	return u, nil
 }
 
+// ReadWakes returns how often threads of a process have gone to sleep, and so were
+// woken, since they started (proc_pid_status(5), "voluntary_ctxt_switches").
+func ReadWakes(pid int) (int64, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("read the wake-ups of process %d: it has no threads (%w)", pid, errors.Join(err, os.ErrProcessDone))
+	}
+	total := int64(0)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // a thread that ended meanwhile
+		}
+		for line := range bytes.Lines(b) {
+			if rest, ok := bytes.CutPrefix(line, []byte("voluntary_ctxt_switches:")); ok {
+				n, err := strconv.ParseInt(strings.TrimSpace(string(rest)), 10, 64)
+				if err != nil {
+					return 0, fmt.Errorf("read %s: %w", f, err)
+				}
+				total += n
+			}
+		}
+	}
+	return total, nil
+}
+
 // ReadRSS returns the resident memory of a process in KiB.
 func ReadRSS(pid int) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -1,9 +1,28 @@
 package process
 
 import (
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+func TestWakesAreCounted(t *testing.T) {
+	before, err := ReadWakes(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		unix.Nanosleep(&unix.Timespec{Nsec: 1e6}, nil)
+	}
+	if after, err := ReadWakes(os.Getpid()); err != nil || after-before < 20 {
+		t.Errorf("%d, %v, slept 20 times", after-before, err)
+	}
+	if _, err := ReadWakes(0); err == nil {
+		t.Error("there is no process 0, and no error")
+	}
+}
 
 func TestWhatTheHostTookIsTheEighthOfTheProcessorsFigures(t *testing.T) {
 	got, err := stolen("cpu  3342563 1773758 698711 4170719 13427 0 127030 114108 7 9")

@@ -27,6 +27,10 @@ type floors struct {
 	WriteTo  float64 `json:"write_to"`
 	Sendmmsg float64 `json:"sendmmsg"`
 	GSO      float64 `json:"gso"`
+	// Wake is microseconds of CPU for one wake-up of a Go program that has nothing to do:
+	// what sleeping and being woken costs any server when little is said. A processor that
+	// slept finds its caches cold, and of a virtual one the host decides when it runs.
+	Wake float64 `json:"wake"`
 }
 
 // medianFloors is the median of each.
@@ -42,6 +46,7 @@ func medianFloors(fs []floors) floors {
 		WriteTo:  each(func(f floors) float64 { return f.WriteTo }),
 		Sendmmsg: each(func(f floors) float64 { return f.Sendmmsg }),
 		GSO:      each(func(f floors) float64 { return f.GSO }),
+		Wake:     each(func(f floors) float64 { return f.Wake }),
 	}
 }
 
@@ -148,7 +153,32 @@ func runFloors() error {
 			return err
 		}
 	}
+	if f.Wake, err = perWake(); err != nil {
+		return err
+	}
 	return json.NewEncoder(os.Stdout).Encode(f)
+}
+
+// wakeEvery is how far the wake-ups of the floor lie apart: as in a meeting of eight.
+const wakeEvery = 2 * time.Millisecond
+
+// perWake sleeps and does nothing else, and returns microseconds of CPU for each time
+// that a thread was woken: the runtime's own are among them, as they are in the server.
+func perWake() (float64, error) {
+	before, err := process.ReadWakes(os.Getpid())
+	if err != nil {
+		return 0, err
+	}
+	cpu := ownCPU()
+	for end := time.Now().Add(floorTime); time.Now().Before(end); {
+		time.Sleep(wakeEvery)
+	}
+	cpu = ownCPU() - cpu
+	after, err := process.ReadWakes(os.Getpid())
+	if err != nil || after == before {
+		return 0, err
+	}
+	return float64(cpu.Nanoseconds()) / 1000 / float64(after-before), nil
 }
 
 // perPacket runs step for a while and returns microseconds of CPU for each packet.

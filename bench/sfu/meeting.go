@@ -101,6 +101,7 @@ func take(ctx context.Context, s *server, n int, how func(i int) (muted, camera 
 type meetingResult struct {
 	perPacket float64 // microseconds of CPU
 	packets   float64 // forwarded each second
+	wakes     float64 // of the server's threads, each second
 	load      float64 // share of the core
 	expected  float64 // pictures that arrived, as a share of those that should
 }
@@ -154,6 +155,10 @@ func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResu
 	if err != nil {
 		return r, err
 	}
+	woken, err := process.ReadWakes(s.pid())
+	if err != nil {
+		return r, err
+	}
 	n := count()
 	if err := process.Pause(ctx, 2*o.window); err != nil {
 		return r, err
@@ -163,14 +168,19 @@ func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResu
 		return r, err
 	}
 	n = count() - n
+	wokenAfter, err := process.ReadWakes(s.pid())
+	if err != nil {
+		return r, err
+	}
 	wall := after.At.Sub(before.At)
 	if n > 0 {
 		r.perPacket = float64((after.CPU - before.CPU).Nanoseconds()) / 1000 / float64(n)
 	}
 	r.packets = float64(n) / wall.Seconds()
+	r.wakes = float64(wokenAfter-woken) / wall.Seconds()
 	r.load = float64(after.CPU-before.CPU) / float64(wall)
 	r.expected = r.packets / (people * ((people-1)*128 + 3*50))
-	log.Printf("  8×8: %.2f µs/packet, %.0f packets/s (%.0f %% of what all slots can carry), core %.0f %%", r.perPacket, r.packets, 100*r.expected, 100*r.load)
+	log.Printf("  8×8: %.2f µs/packet, %.0f packets/s (%.0f %% of what all slots can carry), core %.0f %%, %.0f wake-ups/s", r.perPacket, r.packets, 100*r.expected, 100*r.load, r.wakes)
 	return r, nil
 }
 

@@ -105,6 +105,12 @@ func report(o options, rs []result) string {
 	table("meeting", "| 8×8 meeting, µs/packet | %.2f | ≤ 6 |", of(rs, func(r result) float64 { return r.meeting.perPacket }))
 	table("meeting", "| 8×8 meeting, packets/s and share of what the slots can carry | %.0f, %.0f %% | |",
 		of(rs, func(r result) float64 { return r.meeting.packets }), 100*of(rs, func(r result) float64 { return r.meeting.expected }))
+	if o.only["floor"] && o.only["meeting"] {
+		wakes := of(rs, func(r result) float64 { return r.meeting.wakes })
+		wake := of(rs, func(r result) float64 { return r.floors.Wake })
+		share := of(rs, func(r result) float64 { return ratio(r.meeting.wakes*r.floors.Wake, r.meeting.packets) })
+		table("meeting", "| of it wake-ups, µs/packet: so many a second × what one costs that does nothing | %.2f: %.0f × %.0f µs | |", share, wakes, wake)
+	}
 	table("room", "| 100 sites, one on air: CPU of the muted, share of all | %.0f %% | ≤ 10 %% |", 100*of(rs, func(r result) float64 { return r.room.share }))
 	if o.only["apart"] || o.only["burst"] {
 		fanOutTable(rs, line)
