@@ -152,6 +152,14 @@ func StartOn(core, nice int, cmd *exec.Cmd) error {
 	return err
 }
 
+// Yield makes a process one that runs only where no other wants to (SCHED_IDLE, sched(7)).
+func Yield(pid int) error {
+	if err := unix.SchedSetAttr(pid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
+		return fmt.Errorf("make process %d one that waits for all others: %w", pid, err)
+	}
+	return nil
+}
+
 // PinSelf begins this program again on one core at a priority, with a mark set that says so.
 // It returns only when that is done already, or fails.
 func PinSelf(core, nice int) error {

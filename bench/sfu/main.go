@@ -37,7 +37,7 @@ type options struct {
 }
 
 // parts are what a run measures, in this order; "soak" is one more, for itself.
-var parts = []string{"floor", "apart", "capacity", "burst", "join", "meeting", "room", "isolation"}
+var parts = []string{"floor", "apart", "capacity", "burst", "join", "meeting", "awake", "plain", "room", "isolation"}
 
 func main() {
 	log.SetFlags(log.Ltime)
@@ -45,6 +45,8 @@ func main() {
 	var o options
 	var only string
 	floor := flag.Bool("floor", false, "measure only the floors, in this process, and print JSON")
+	plain := flag.String("plain", "", "serve as the plain SFU of the part \"plain\" on this address, and do nothing else")
+	spin := flag.Bool("spin", false, "keep a core busy, and do nothing else")
 	flag.StringVar(&o.binary, "server", "./tongxiang", "the server's binary")
 	flag.IntVar(&o.serverCore, "server-core", 0, "the core of the server and of the floors")
 	flag.IntVar(&o.loadCore, "load-core", 1, "the core of the load")
@@ -57,6 +59,15 @@ func main() {
 	flag.StringVar(&o.out, "out", "", "a file to which the table is appended")
 	flag.StringVar(&o.commit, "commit", "none", "what is measured, for the table")
 	flag.Parse()
+	if *spin {
+		runSpin()
+	}
+	if *plain != "" {
+		if err := runPlain(*plain); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if *floor {
 		if err := runFloors(); err != nil {
 			log.Fatal(err)

@@ -109,9 +109,14 @@ type meetingResult struct {
 // meetingSamples is how many of the eight decrypt what they get.
 const meetingSamples = 2
 
+// people is how many there are in the small meeting.
+const people = 8
+
+// door is where one participant of a meeting publishes and watches.
+type door struct{ token, whip, whep string }
+
 // measureMeeting has eight participants who all see and hear each other.
 func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResult, err error) {
-	const people = 8
 	s, err := startServer(ctx, o)
 	if err != nil {
 		return r, err
@@ -124,16 +129,51 @@ func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResu
 	if err != nil {
 		return r, err
 	}
-	var viewers []*viewer
+	doors := make([]door, len(seats))
 	for i, t := range seats {
-		p := newPublisher(id, s, t.token, true, true)
+		doors[i] = door{t.token, t.whip, t.whep}
+	}
+	if r, err = measureTalk(ctx, o, id, s, doors); err == nil {
+		log.Printf("  8×8: %s", r)
+	}
+	return r, err
+}
+
+// measurePlain is the same meeting by the plain SFU.
+func measurePlain(ctx context.Context, o options, id *identity) (r meetingResult, err error) {
+	s, err := startPlain(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = firstOf(err, s.close()) }()
+	doors := make([]door, people)
+	for i := range doors {
+		doors[i] = door{"", fmt.Sprintf("/whip/%d", i), fmt.Sprintf("/whep/%d", i)}
+	}
+	if r, err = measureTalk(ctx, o, id, s, doors); err == nil {
+		log.Printf("  8×8 by a plain SFU: %s", r)
+	}
+	return r, err
+}
+
+// measureTalk has everybody publish, then watch the others.
+func measureTalk(ctx context.Context, o options, id *identity, s *server, doors []door) (r meetingResult, err error) {
+	for i, d := range doors {
+		p := newPublisher(id, s, d.token, true, true)
 		defer p.close()
-		if err := p.start(ctx, t.whip); err != nil {
+		if err := p.start(ctx, d.whip); err != nil {
 			return r, fmt.Errorf("participant %d: %w", i, err)
 		}
-		v := newViewer(id, s, t.token, i < meetingSamples)
+	}
+	// The plain SFU knows a track when its first packet is there.
+	if err := process.Pause(ctx, time.Second); err != nil {
+		return r, err
+	}
+	var viewers []*viewer
+	for i, d := range doors {
+		v := newViewer(id, s, d.token, i < meetingSamples)
 		defer v.close()
-		if err := v.watch(ctx, t.whep, people-1, 3); err != nil {
+		if err := v.watch(ctx, d.whep, people-1, 3); err != nil {
 			return r, fmt.Errorf("participant %d: %w", i, err)
 		}
 		viewers = append(viewers, v)
@@ -180,8 +220,12 @@ func measureMeeting(ctx context.Context, o options, id *identity) (r meetingResu
 	r.wakes = float64(wokenAfter-woken) / wall.Seconds()
 	r.load = float64(after.CPU-before.CPU) / float64(wall)
 	r.expected = r.packets / (people * ((people-1)*128 + 3*50))
-	log.Printf("  8×8: %.2f µs/packet, %.0f packets/s (%.0f %% of what all slots can carry), core %.0f %%, %.0f wake-ups/s", r.perPacket, r.packets, 100*r.expected, 100*r.load, r.wakes)
 	return r, nil
+}
+
+func (r meetingResult) String() string {
+	return fmt.Sprintf("%.2f µs/packet, %.0f packets/s (%.0f %% of what all slots can carry), core %.0f %%, %.0f wake-ups/s",
+		r.perPacket, r.packets, 100*r.expected, 100*r.load, r.wakes)
 }
 
 // roomResult is a room of a hundred sites of which one is on air.

@@ -27,6 +27,8 @@ type result struct {
 	joinOne      []time.Duration
 	joinMany     []time.Duration
 	meeting      meetingResult
+	awake        meetingResult // on a core that does not sleep
+	plain        meetingResult // by the plain SFU
 	room         roomResult
 	isolated     []isolated
 	soak         []soakRow
@@ -75,6 +77,8 @@ func measureAll(ctx context.Context, o options) (result, error) {
 			})
 		}},
 		{"meeting", func() error { r.meeting, err = measureMeeting(ctx, o, id); return err }},
+		{"awake", func() error { r.awake, err = measureAwake(ctx, o, id); return err }},
+		{"plain", func() error { r.plain, err = measurePlain(ctx, o, id); return err }},
 		{"room", func() error { r.room, err = measureRoom(ctx, o, id); return err }},
 		{"isolation", func() error { r.isolated, err = measureIsolation(ctx, o, id); return err }},
 		{"soak", func() error { r.soak, err = soak(ctx, o, id); return err }},
