@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -17,8 +16,6 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
-
-	"tongxiang/bench/process"
 )
 
 // The yardstick of the small meeting: a plain SFU of pion/webrtc, as one writes it in an
@@ -179,36 +176,24 @@ func drain(sender *webrtc.RTPSender) {
 
 // startPlain runs this program as the plain SFU where the server would run. The caller
 // closes it.
-func startPlain(ctx context.Context, o options) (_ *server, err error) {
+func startPlain(ctx context.Context, o options) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "bench-plain-")
-	if err != nil {
-		return nil, fmt.Errorf("make a folder for the plain SFU: %w", err)
-	}
-	s := &server{dir: dir, http: &http.Client{Timeout: 20 * time.Second}}
-	defer func() {
-		if err != nil {
-			_ = s.close() // the error that matters is the first
-		}
-	}()
 	ports, err := freePorts(1)
 	if err != nil {
-		return s, err
+		return nil, err
+	}
+	s, err := newServer(self)
+	if err != nil {
+		return nil, err
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	s.url = "http://" + address
-	if s.log, err = os.Create(dir + "/log"); err != nil {
-		return s, fmt.Errorf("open the plain SFU's log: %w", err)
+	if err := s.run(ctx, o, "-plain", address); err != nil {
+		_ = s.close() // the error that matters is the first
+		return nil, err
 	}
-	s.cmd = exec.Command(self, "-plain", address)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := process.StartOn(o.serverCore, o.nice, s.cmd); err != nil {
-		s.cmd = nil
-		return s, fmt.Errorf("start the plain SFU: %w", err)
-	}
-	return s, s.ready(ctx)
+	return s, nil
 }

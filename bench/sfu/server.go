@@ -35,12 +35,11 @@ type server struct {
 // startServer runs the binary with a configuration on free loopback ports and
 // convenes the meeting. The caller closes it.
 func startServer(ctx context.Context, o options) (_ *server, err error) {
-	dir, err := os.MkdirTemp("", "bench-sfu-")
+	s, err := newServer(o.binary)
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the server: %w", err)
+		return nil, err
 	}
-	s := &server{binary: o.binary, dir: dir, config: filepath.Join(dir, "tongxiang.yaml")}
-	s.http = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	s.config = filepath.Join(s.dir, "tongxiang.yaml")
 	defer func() {
 		if err != nil {
 			_ = s.close() // the error that matters is the first
@@ -52,25 +51,43 @@ func startServer(ctx context.Context, o options) (_ *server, err error) {
 	}
 	s.url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	config := fmt.Sprintf("data: %s\nlog: warn\nhttp: {listen: \"127.0.0.1:%d\"}\nhttps: {listen: \"\"}\nwebrtc: {udp: \"127.0.0.1:%d\", tcp: \"127.0.0.1:%d\"}\nrtsp: {listen: \"\"}\n",
-		filepath.Join(dir, "data"), ports[0], ports[1], ports[2])
+		filepath.Join(s.dir, "data"), ports[0], ports[1], ports[2])
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		return s, fmt.Errorf("write the server's configuration: %w", err)
 	}
-	if s.log, err = os.Create(filepath.Join(dir, "server.log")); err != nil {
-		return s, fmt.Errorf("open the server's log: %w", err)
+	if err := s.run(ctx, o, "serve", "--config", s.config); err != nil {
+		return s, err
 	}
-	s.cmd = exec.Command(s.binary, "serve", "--config", s.config)
+	return s, s.convene(ctx)
+}
+
+// newServer is a server that does not run yet, with a folder of its own.
+func newServer(binary string) (*server, error) {
+	dir, err := os.MkdirTemp("", "bench-sfu-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the server: %w", err)
+	}
+	return &server{
+		binary: binary, dir: dir,
+		http: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	}, nil
+}
+
+// run starts the binary on the server's core, and waits until it answers.
+func (s *server) run(ctx context.Context, o options, args ...string) error {
+	var err error
+	if s.log, err = os.Create(filepath.Join(s.dir, "server.log")); err != nil {
+		return fmt.Errorf("open the server's log: %w", err)
+	}
+	s.cmd = exec.Command(s.binary, args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	// It must not outlive a load that was killed.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := process.StartOn(o.serverCore, o.nice, s.cmd); err != nil {
 		s.cmd = nil
-		return s, fmt.Errorf("start %s: %w", s.binary, err)
+		return fmt.Errorf("start %s: %w", s.binary, err)
 	}
-	if err := s.ready(ctx); err != nil {
-		return s, err
-	}
-	return s, s.convene(ctx)
+	return s.ready(ctx)
 }
 
 func (s *server) pid() int { return s.cmd.Process.Pid }

@@ -161,7 +161,7 @@ func TestPacketsAsReceivedTellWhereTheClockChanges(t *testing.T) {
 			join(b)
 			b.feed(second)
 			b.x.finish()
-			var clocks []int64 // of each run, the first
+			var clocks []int64 // of each run, the last
 			gaps := 0
 			for i, p := range runs {
 				if p.Gap {

@@ -3,8 +3,9 @@ package mpegts
 import "encoding/binary"
 
 // Tap has f called with every whole packet from now on, after the handler was told
-// what is in it; nil ends it. The packet is valid during the call. f runs in the feeding goroutine and
-// must not feed the demuxer. Without a tap nothing is spent.
+// what is in it, which may act on a new clock first; nil ends it.
+// The packet is valid during the call. f runs in the feeding goroutine and must not
+// feed the demuxer. Without a tap nothing is spent.
 func (d *Demuxer) Tap(f func(packet []byte)) { d.tap = f }
 
 // Tables writes the tables of a single service as packets: PAT, PMT and SDT, for a

@@ -195,7 +195,7 @@ func (p *picked) hurried(at time.Duration) bool {
 		}
 		pts := time.Duration(ev.Frame.PTS)
 		if pts >= at {
-			return pts-before <= time.Duration(catchUp)+2*time.Duration(steerable)
+			return pts-before < time.Duration(catchUp+steerable) // less than steerable is rounding
 		}
 		before = pts
 	}

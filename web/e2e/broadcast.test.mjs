@@ -14,6 +14,9 @@ const options = { skip: missing, timeout: 240_000 }
 const captures =
   process.env.TONGXIANG_STREAMS ?? new URL('../../../shared/streams/', import.meta.url).pathname
 const capture = join(captures, 'tsduck__tsduck-test/reference_test-093_test-093.1.ts')
+// Why a test of a capture is skipped; false: it is there.
+const without = (path) =>
+  existsSync(path) ? false : 'no captures of real streams here: set TONGXIANG_STREAMS to their folder'
 let server, browser, token
 
 before(async () => {
@@ -110,11 +113,7 @@ test(
   'a capture with field pictures and recovery points plays',
   {
     ...options,
-    skip:
-      missing ??
-      (existsSync(capture)
-        ? false
-        : 'no captures of real streams here: set TONGXIANG_STREAMS to their folder'),
+    skip: missing ?? without(capture),
   },
   async () => {
     await add('france', capture)
@@ -250,7 +249,7 @@ for (const [what, file] of [
   ['teletext', 'tsduck__tsduck-test/reference_test-202_test-202.ts'],
 ]) {
   const path = join(captures, file)
-  const skip = missing ?? (existsSync(path) ? false : 'the captures are not here')
+  const skip = missing ?? without(path)
   test(`a capture with ${what} plays without them`, { ...options, skip }, async () => {
     const id = what.replaceAll(/\W/g, '')
     await add(id, path)
