@@ -326,3 +326,32 @@ test('lists are taken away as .xlsx and as CSV with its mark', options, async ()
   }
   assert.deepEqual(errors, [])
 })
+
+test('one kiosk of all is found by its name', options, async () => {
+  const townships = ['李庄镇', '柳湖镇', '四十里铺镇']
+  for (let i = 0; i < 610; i++) {
+    await server.api('POST', '/kiosks', {
+      name: `${townships[i % 3]}第${String(i + 1).padStart(3, '0')}号大屏`,
+    })
+  }
+  await page.goto(`${server.base}/console#/devices`)
+  await page.reload()
+  const rows = page.locator(id('device-row'))
+  await eventually(
+    'all are there',
+    () => rows.count(),
+    (n) => n === 610,
+  )
+  await page.fill(id('device-find'), '第02 柳湖')
+  await eventually(
+    'only four of one township are left',
+    () => rows.allTextContents(),
+    (names) => names.length === 4 && names.every((name) => name.includes('柳湖镇第02')),
+  )
+  assert.equal((await page.textContent(id('device-count'))).trim(), '显示 4 / 共 610 台')
+  await shot('devices-found')
+  await page.fill(id('device-find'), '没有的村')
+  await page.waitForSelector('text=没有名称相符的终端')
+  assert.equal(await rows.count(), 0)
+  assert.deepEqual(errors, [])
+})

@@ -6,8 +6,6 @@ import {
   type DeviceRow,
   meetingRow,
   type MeetingRow,
-  recordingRow,
-  type RecordingRow,
   type Role,
   userRow,
   type UserRow,
@@ -28,8 +26,19 @@ import { count, type Json } from './fields'
 /** The most rows a list call returns. */
 const page = '?limit=500'
 
+/**
+ * All rows of a list, page after page. What is added or removed meanwhile may be missed until the next
+ * time, but no row is there twice.
+ */
 async function list(path: string, signal: AbortSignal, more = ''): Promise<Json[]> {
-  return listOf<Json>(await api('GET', `/${path}${page}${more}`, undefined, signal), path)
+  const rows = new Map<unknown, Json>()
+  for (let offset = 0; ;) {
+    const answer = await api<Json>('GET', `/${path}${page}&offset=${offset}${more}`, undefined, signal)
+    const some = listOf<Json>(answer, path)
+    for (const row of some) rows.set(row['id'], row)
+    offset += some.length
+    if (some.length === 0 || offset >= count(answer['total'])) return [...rows.values()]
+  }
 }
 
 const one = (path: string, id: string): string => `/${path}/${encodeURIComponent(id)}`
@@ -119,8 +128,6 @@ export const server = {
     api('POST', '/meetings', input),
   endMeeting: (id: string): Promise<unknown> => api('DELETE', one('meetings', id)),
 
-  recordings: async (signal: AbortSignal, language: string): Promise<RecordingRow[]> =>
-    (await list('recordings', signal)).map((row) => recordingRow(row, language)),
   record: (stream: string, title: string): Promise<unknown> => api('POST', '/recordings', { stream, title }),
   stopRecording: (id: string): Promise<unknown> => api('POST', `${one('recordings', id)}/stop`),
 
