@@ -31,6 +31,9 @@ type floors struct {
 	// what sleeping and being woken costs any server when little is said. A processor that
 	// slept finds its caches cold, and of a virtual one the host decides when it runs.
 	Wake float64 `json:"wake"`
+	// Apart and Burst are for each packet more at the publisher's rhythm: see rhythm.
+	Apart float64 `json:"apart"`
+	Burst float64 `json:"burst"`
 }
 
 // medianFloors is the median of each.
@@ -47,6 +50,8 @@ func medianFloors(fs []floors) floors {
 		Sendmmsg: each(func(f floors) float64 { return f.Sendmmsg }),
 		GSO:      each(func(f floors) float64 { return f.GSO }),
 		Wake:     each(func(f floors) float64 { return f.Wake }),
+		Apart:    each(func(f floors) float64 { return f.Apart }),
+		Burst:    each(func(f floors) float64 { return f.Burst }),
 	}
 }
 
@@ -156,6 +161,16 @@ func runFloors() error {
 	if f.Wake, err = perWake(); err != nil {
 		return err
 	}
+	r, err := newRhythm(b.fd, b.raw, b.plain)
+	if err != nil {
+		return err
+	}
+	if f.Apart, err = r.marginal(rhythmApart); err != nil {
+		return err
+	}
+	if f.Burst, err = r.marginal(rhythmBurst); err != nil {
+		return err
+	}
 	return json.NewEncoder(os.Stdout).Encode(f)
 }
 
@@ -246,11 +261,8 @@ func (b *floorBench) gso(i int) (int, error) {
 		b.seal(b.sealed[k][:])
 		b.vectors[k] = unix.Iovec{Base: &b.sealed[k][0], Len: sealedSize}
 	}
-	var control [24]byte // cmsghdr and a segment size, padded
-	binary.NativeEndian.PutUint64(control[0:], 18)
-	binary.NativeEndian.PutUint32(control[8:], unix.SOL_UDP)
-	binary.NativeEndian.PutUint32(control[12:], unix.UDP_SEGMENT)
-	binary.NativeEndian.PutUint16(control[16:], sealedSize)
+	var control [24]byte
+	segmentSize(&control, sealedSize)
 	m := unix.Msghdr{
 		Name: (*byte)(unsafe.Pointer(&b.raw[i%len(b.raw)])), Namelen: unix.SizeofSockaddrInet4,
 		Iov: &b.vectors[0], Iovlen: floorRun, Control: &control[0], Controllen: uint64(len(control)),

@@ -56,20 +56,11 @@ func NewDemuxer(h Handler) *Demuxer {
 	return d
 }
 
-// fetchAhead is how much of what is fed is fetched at once: more than a datagram, and
-// little of the first cache. Of longer pieces the processor sees by itself what comes.
-const fetchAhead = 2 << 10
-
 // Feed takes the next bytes, in pieces of any length, that arrived at a moment of
 // the process's clock. b may be reused afterwards.
 func (d *Demuxer) Feed(b []byte, arrival int64) {
 	d.arrival = arrival
 	d.stats.Bytes += uint64(len(b))
-	// The bytes of a file that is mapped come from memory: all lines of a datagram are
-	// asked for at once, and not each when its packet's turn comes.
-	if n := min(len(b), fetchAhead); n > 0 {
-		prefetch(&b[0], n)
-	}
 	d.split.write(b, d.onRun)
 }
 

@@ -120,6 +120,12 @@ TEXT ·copyPayloadAVX2(SB), NOSPLIT, $0-25
 	PREFETCHT0 248(DI)
 	PREFETCHT0 312(DI)
 	PREFETCHT0 376(DI)
+
+	// And what is eight packets further in the input, which most often lies there: in a
+	// file that is mapped, and in the buffer of a receiver.
+	PREFETCHT0 1504(SI)
+	PREFETCHT0 1568(SI)
+	PREFETCHT0 1632(SI)
 	VPOR 1(SI), Y0, Y0
 	VPOR 33(SI), Y1, Y1
 	VPOR 65(SI), Y2, Y2
