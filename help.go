@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"tongxiang/internal/backup"
 	"tongxiang/internal/store"
 )
 
@@ -22,6 +23,8 @@ tongxiang user add --name NAME --role ROLE [--display TEXT] [--config FILE]    p
 tongxiang user passwd --name NAME [--config FILE]                              password from standard input
 tongxiang user list [--config FILE]
 tongxiang recordings reindex [--deep] [--config FILE]    make the library anew from the folders; --deep: compare checksums
+tongxiang backup FILE.tar.gz [--config FILE]     save database, keys and configuration, while the server runs
+tongxiang restore FILE.tar.gz [--config FILE]    bring them back into an empty data folder
 tongxiang healthcheck [--config FILE]    0 if the server on this machine answers
 tongxiang version
 tongxiang help [COMMAND]
@@ -135,6 +138,12 @@ func configFlag(set *flag.FlagSet, path *string) {
 // languages; empty when the error says all.
 func advice(err error) string {
 	switch {
+	case errors.Is(err, backup.ErrExists):
+		return "Nothing was changed. Name another file; to restore, use an empty data folder.\n" +
+			"未作任何改动。备份请换一个文件名；恢复请使用空的数据目录。"
+	case errors.Is(err, backup.ErrNotBackup), errors.Is(err, store.ErrDamaged):
+		return "Nothing was changed. Take another backup file.\n" +
+			"未作任何改动。请换用另一个备份文件。"
 	case errors.Is(err, store.ErrInUse):
 		return "Another tongxiang runs with this data folder. Stop it first, or give this one another folder (data, or TONGXIANG_DATA).\n" +
 			"另一个通乡正在使用这个数据目录。请先停止它，或为本程序指定别的目录（配置项 data，或环境变量 TONGXIANG_DATA）。"

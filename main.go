@@ -77,6 +77,10 @@ func command(ctx context.Context, args []string, in io.Reader, out io.Writer) er
 		return user(ctx, args, in, out)
 	case "recordings":
 		return recordings(ctx, args, out)
+	case "backup":
+		return saveTo(ctx, args, out)
+	case "restore":
+		return restoreFrom(ctx, args, out)
 	case "healthcheck":
 		return healthcheck(ctx, args)
 	case "version", "--version", "-version":

@@ -37,6 +37,7 @@ func TestHelpIsAnAnswerAndNoError(t *testing.T) {
 		{"user list -h", []string{"tongxiang user list", "--config FILE"}},
 		{"recordings -h", []string{"recordings reindex"}},
 		{"recordings reindex -h", []string{"--deep"}},
+		{"backup -h", []string{"while the server runs", "--config FILE"}},
 		{"healthcheck -h", []string{"tongxiang healthcheck"}},
 		{"--version", []string{"tongxiang dev"}},
 	} {
@@ -72,6 +73,8 @@ func TestWrongUseNamesTheCommandAndHowItIsUsed(t *testing.T) {
 		{"user passwd", []string{"needs --name"}},
 		{"token --role viewer", []string{"needs --subject and --role"}},
 		{"recordings", []string{"wants reindex"}},
+		{"backup", []string{"tongxiang backup: wants one file", "tongxiang backup FILE.tar.gz"}},
+		{"restore a b", []string{"wants one file"}},
 	} {
 		out, complaint, code := called(t, "", strings.Fields(c.args)...)
 		if code != exitUsage || out != "" {
@@ -120,6 +123,26 @@ func TestUsersAreMadeAndGetPasswordsFromTheShell(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s%s", c.args, code, out, complaint)
 		}
 	}
+}
+
+func TestABackupBringsAnotherMachineTheAccounts(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "saved.tar.gz")
+	step := func(data, input, args string, code int, want string) {
+		t.Helper()
+		t.Setenv("TONGXIANG_DATA", filepath.Join(dir, data))
+		out, complaint, got := called(t, input, strings.Fields(args)...)
+		if got != code || !strings.Contains(out+complaint, want) {
+			t.Errorf("%s: exit %d\n%s%s", args, got, out, complaint)
+		}
+	}
+	step("new", "", "backup "+file, exitFailure, "nothing to back up")
+	step("old", "Harvest-2026\n", "user add --name li --role member --display 李庄镇", 0, "added li")
+	step("old", "", "backup "+file, 0, "files of keys:")
+	step("old", "", "backup "+file, exitFailure, "请换一个文件名")
+	step("old", "", "restore "+file, exitFailure, "未作任何改动")
+	step("new", "", "restore "+file, 0, "recordings reindex")
+	step("new", "", "user list", 0, "李庄镇")
 }
 
 func TestAStartThatFailsSaysWhatToDo(t *testing.T) {

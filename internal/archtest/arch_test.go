@@ -50,6 +50,7 @@ var rules = []struct {
 	{"internal/quality", []string{"internal/stream", "internal/media", "internal/mpegts", "internal/ffmpeg"}, "the watch is an ordinary reader; what channels are it is told"},
 	{"internal/jobs", []string{"internal/store"}, "the queue knows rows and makers; what they make is theirs"},
 	{"internal/pki", nil, "certificates depend on nothing of ours"},
+	{"internal/backup", []string{"internal/store"}, "a backup is made of files and of the store"},
 	{"internal/ffmpeg", nil, "a child process depends on nothing of ours"},
 	{"internal/demo", []string{"internal/retry", "internal/ffmpeg"}, "the demo only feeds the ordinary ingest"},
 	{"internal/sheet", nil, "a file for a spreadsheet is made of rows"},
