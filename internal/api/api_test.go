@@ -280,10 +280,28 @@ func TestLifeOfAKioskAndAnAccount(t *testing.T) {
 	w := newWorld(t)
 	k := w.want(201, auth.Operator, "POST", "/api/v1/kiosks", `{"name":"王家村"}`)
 	w.tokens["device"], _ = k["token"].(string)
+	online := func() any {
+		t.Helper()
+		rows, _ := w.want(200, auth.Operator, "GET", "/api/v1/kiosks", "")["items"].([]any)
+		if len(rows) != 1 {
+			t.Fatalf("%d kiosks", len(rows))
+		}
+		row, _ := rows[0].(map[string]any)
+		return row["online"]
+	}
+	if online() != false {
+		t.Error("a kiosk that was never opened is online")
+	}
 	if me := w.want(200, "device", "GET", "/api/v1/sessions/current", ""); me["role"] != "kiosk" {
 		t.Errorf("%v", me)
 	}
+	if online() != true {
+		t.Error("a kiosk that has just asked for something is not online")
+	}
 	w.want(204, auth.Operator, "DELETE", "/api/v1/kiosks/"+k["id"].(string), "")
+	if online() != false {
+		t.Error("a kiosk without a token is online")
+	}
 	w.want(401, "device", "GET", "/api/v1/sessions/current", "")
 
 	if p := w.want(422, auth.Administrator, "POST", "/api/v1/users", `{"name":"li","role":"member","password":"short"}`); p["code"] != "weak_password" {

@@ -17,11 +17,20 @@ type kioskView struct {
 	Created time.Time  `json:"created"`
 	Seen    *time.Time `json:"seen,omitempty"`
 	Revoked *time.Time `json:"revoked,omitempty"`
+	Online  bool       `json:"online" doc:"It asked for something within the last three minutes; a kiosk that plays asks every quarter of a minute"`
 	Token   string     `json:"token,omitempty" doc:"Only in the answer that creates it"`
 }
 
-func kioskViewOf(d store.Device) kioskView {
-	return kioskView{ID: d.ID, Name: d.Name, Created: d.Created, Seen: d.Seen, Revoked: d.Revoked}
+// onlineFor is how long a kiosk counts as online after it asked for something. It is
+// judged here, by the clock that wrote down when that was: those of the operators'
+// machines are not set by anybody.
+const onlineFor = 3 * time.Minute
+
+func kioskViewOf(d store.Device, now time.Time) kioskView {
+	return kioskView{
+		ID: d.ID, Name: d.Name, Created: d.Created, Seen: d.Seen, Revoked: d.Revoked,
+		Online: d.Revoked == nil && d.Seen != nil && now.Sub(*d.Seen) < onlineFor,
+	}
 }
 
 type newKiosk struct {
@@ -36,9 +45,9 @@ func (s *service) kiosks(a huma.API) {
 		if err != nil {
 			return nil, problem(err)
 		}
-		out := make([]kioskView, len(rows))
+		out, now := make([]kioskView, len(rows)), time.Now()
 		for i, d := range rows {
-			out[i] = kioskViewOf(d)
+			out[i] = kioskViewOf(d, now)
 		}
 		return listOf(out, total), nil
 	})
@@ -47,7 +56,7 @@ func (s *service) kiosks(a huma.API) {
 		if err != nil {
 			return nil, problem(err)
 		}
-		v := kioskViewOf(d)
+		v := kioskViewOf(d, time.Now())
 		v.Token = token
 		return &body[kioskView]{v}, nil
 	})

@@ -329,11 +329,14 @@ test('lists are taken away as .xlsx and as CSV with its mark', options, async ()
 
 test('one kiosk of all is found by its name', options, async () => {
   const townships = ['李庄镇', '柳湖镇', '四十里铺镇']
+  let token
   for (let i = 0; i < 610; i++) {
-    await server.api('POST', '/kiosks', {
+    const added = await server.api('POST', '/kiosks', {
       name: `${townships[i % 3]}第${String(i + 1).padStart(3, '0')}号大屏`,
     })
+    token ??= added.token
   }
+  await server.api('GET', '/channels', undefined, token) // the first one plays
   await page.goto(`${server.base}/console#/devices`)
   await page.reload()
   const rows = page.locator(id('device-row'))
@@ -351,7 +354,25 @@ test('one kiosk of all is found by its name', options, async () => {
   assert.equal((await page.textContent(id('device-count'))).trim(), '显示 4 / 共 610 台')
   await shot('devices-found')
   await page.fill(id('device-find'), '没有的村')
-  await page.waitForSelector('text=没有名称相符的终端')
+  await page.waitForSelector('text=没有符合条件的终端')
   assert.equal(await rows.count(), 0)
+
+  await page.fill(id('device-find'), '')
+  assert.match(await rows.first().textContent(), /李庄镇第001号大屏/)
+  await page.click(id('device-order'))
+  await page.click('.el-select-dropdown__item:has-text("最久未在线的在前")')
+  await eventually(
+    'the one that was seen is the last',
+    () => rows.last().textContent(),
+    (text) => text.includes('李庄镇第001号大屏') && text.includes('在线'),
+  )
+  await page.click(id('device-state'))
+  await page.click('.el-select-dropdown__item:has-text("尚未打开（609）")')
+  await eventually(
+    'those that were never opened are left',
+    () => page.textContent(id('device-count')),
+    (text) => text.trim() === '显示 609 / 共 610 台',
+  )
+  await shot('devices-never')
   assert.deepEqual(errors, [])
 })

@@ -21,25 +21,8 @@ import {
   watchedRow,
   type WatchedRow,
 } from './wall/reading'
+import { allRows } from './allrows'
 import { count, type Json } from './fields'
-
-/** The most rows a list call returns. */
-const page = '?limit=500'
-
-/**
- * All rows of a list, page after page. What is added or removed meanwhile may be missed until the next
- * time, but no row is there twice.
- */
-async function list(path: string, signal: AbortSignal, more = ''): Promise<Json[]> {
-  const rows = new Map<unknown, Json>()
-  for (let offset = 0; ;) {
-    const answer = await api<Json>('GET', `/${path}${page}&offset=${offset}${more}`, undefined, signal)
-    const some = listOf<Json>(answer, path)
-    for (const row of some) rows.set(row['id'], row)
-    offset += some.length
-    if (some.length === 0 || offset >= count(answer['total'])) return [...rows.values()]
-  }
-}
 
 const one = (path: string, id: string): string => `/${path}/${encodeURIComponent(id)}`
 
@@ -90,9 +73,9 @@ async function epgPage(
 /** Every call of the console to the server. All throw ApiError. */
 export const server = {
   channels: async (signal: AbortSignal, language: string): Promise<ChannelRow[]> =>
-    (await list('channels', signal)).map((row, index) => channelRow(row, index, language)),
+    (await allRows('channels', signal)).map((row, index) => channelRow(row, index, language)),
   watched: async (signal: AbortSignal, language: string): Promise<WatchedRow[]> =>
-    (await list('channels', signal, '&brief=true')).map((row, index) => watchedRow(row, index, language)),
+    (await allRows('channels', signal, '&brief=true')).map((row, index) => watchedRow(row, index, language)),
   channel: async (id: string, signal: AbortSignal, language: string): Promise<ChannelDetail> =>
     channelDetail(await api<Json>('GET', one('channels', id), undefined, signal), language),
   /** The newest alarms of a channel, and how many there are in all. */
@@ -112,7 +95,7 @@ export const server = {
   removeChannel: (id: string): Promise<unknown> => api('DELETE', one('channels', id)),
 
   outputs: async (signal: AbortSignal, language: string): Promise<OutputRow[]> =>
-    (await list('outputs', signal)).map((row) => outputRow(row, language)),
+    (await allRows('outputs', signal)).map((row) => outputRow(row, language)),
   addOutput: (input: OutputInput): Promise<unknown> => api('POST', '/outputs', input),
   changeOutput: (input: OutputInput): Promise<unknown> => {
     const { id, ...rest } = input
@@ -121,7 +104,7 @@ export const server = {
   removeOutput: (id: string): Promise<unknown> => api('DELETE', one('outputs', id)),
 
   meetings: async (signal: AbortSignal): Promise<MeetingRow[]> =>
-    (await list('meetings', signal)).map(meetingRow),
+    (await allRows('meetings', signal)).map(meetingRow),
   meeting: async (id: string, signal: AbortSignal): Promise<MeetingRow> =>
     meetingRow(await api<Json>('GET', one('meetings', id), undefined, signal)),
   addMeeting: (input: { title: string; start?: string; end?: string }): Promise<unknown> =>
@@ -155,7 +138,7 @@ export const server = {
     ttl_s: number
   }): Promise<{ token: string; expires: string }> => api('POST', '/tokens', input),
 
-  users: async (signal: AbortSignal): Promise<UserRow[]> => (await list('users', signal)).map(userRow),
+  users: async (signal: AbortSignal): Promise<UserRow[]> => (await allRows('users', signal)).map(userRow),
   addUser: (input: { name: string; display: string; role: Role; password: string }): Promise<unknown> =>
     api('POST', '/users', input),
   changeUser: (
@@ -163,7 +146,8 @@ export const server = {
     change: { password?: string; disabled?: boolean; role?: Role; display?: string },
   ): Promise<unknown> => api('PATCH', one('users', id), change),
 
-  devices: async (signal: AbortSignal): Promise<DeviceRow[]> => (await list('kiosks', signal)).map(deviceRow),
+  devices: async (signal: AbortSignal): Promise<DeviceRow[]> =>
+    (await allRows('kiosks', signal)).map(deviceRow),
   addDevice: (name: string): Promise<{ token: string }> => api('POST', '/kiosks', { name }),
   revokeDevice: (id: string): Promise<unknown> => api('DELETE', one('kiosks', id)),
 }

@@ -85,8 +85,12 @@ export interface DeviceRow {
   readonly name: string
   readonly created: Date | null
   readonly seen: Date | null
-  readonly revoked: boolean
+  readonly state: DeviceState
 }
+
+/** Online: it asked the server for something within the last minutes. Never: it was added and not opened yet. */
+export const deviceStates = ['online', 'offline', 'never', 'revoked'] as const
+export type DeviceState = (typeof deviceStates)[number]
 
 /** The tracks of a channel in words. */
 function codecs(value: unknown, language: string): string[] {
@@ -177,11 +181,13 @@ export function userRow(row: Json): UserRow {
 }
 
 export function deviceRow(row: Json): DeviceRow {
+  const seen = date(row['seen'])
+  const state = row['online'] === true ? 'online' : seen === null ? 'never' : 'offline'
   return {
     id: text(row['id']),
     name: text(row['name']),
     created: date(row['created']),
-    seen: date(row['seen'] ?? row['last_seen']),
-    revoked: row['revoked'] === true || date(row['revoked']) !== null || row['disabled'] === true,
+    seen,
+    state: date(row['revoked']) === null ? state : 'revoked',
   }
 }

@@ -2,6 +2,7 @@
 import { api, ApiError, listOf } from '../../shared/api'
 import { storedLanguage } from '../../shared/i18n'
 import { count, date, type Json, objects, text } from '../fields'
+import { allRows } from '../allrows'
 import { type RecordingRow, recordingRow } from '../rows'
 import {
   listedSchedule,
@@ -92,9 +93,10 @@ export const desk = {
   },
 
   running: async (signal: AbortSignal, language: string): Promise<RecordingRow[]> => {
-    const of = async (state: string): Promise<Json[]> =>
-      listOf<Json>(await api('GET', `/recordings?limit=100&state=${state}`, undefined, signal), 'recordings')
-    const rows = [...(await of('waiting')), ...(await of('recording'))]
+    const rows = [
+      ...(await allRows('recordings', signal, '&state=waiting')),
+      ...(await allRows('recordings', signal, '&state=recording')),
+    ]
     return rows.map((row) => recordingRow(row, language))
   },
   storage: async (signal: AbortSignal): Promise<Storage | null> => {
@@ -148,11 +150,16 @@ export const shiftLog = {
     api('POST', '/shiftlog', { kind, text: words }),
 }
 
-/** Jobs: null where the server has none. */
 export const jobCalls = {
-  list: async (signal: AbortSignal): Promise<Json[] | null> => {
-    const answer = await maybe(api<Json>('GET', '/jobs?limit=200', undefined, signal))
-    return answer === null ? null : listOf<Json>(answer, 'jobs')
+  /** The newest jobs of a state, or of all states, and how many there are; null where the server has no such part. */
+  newest: async (
+    state: string,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<{ rows: Json[]; total: number } | null> => {
+    const words = query({ limit: String(limit), ...(state === '' ? {} : { state }) })
+    const answer = await maybe(api<Json>('GET', `/jobs?${words}`, undefined, signal))
+    return answer === null ? null : { rows: listOf<Json>(answer, 'jobs'), total: count(answer['total']) }
   },
   retry: (id: string): Promise<unknown> => api('POST', `/jobs/${encodeURIComponent(id)}/retry`),
   cancel: (id: string): Promise<unknown> => api('POST', `/jobs/${encodeURIComponent(id)}/cancel`),

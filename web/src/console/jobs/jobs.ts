@@ -57,16 +57,68 @@ export function inOrder(jobs: readonly Job[]): Job[] {
   )
 }
 
-/** The jobs, refreshed; `missing` where the server has no such part. Belongs to the component that calls it. */
-export function useJobs(interval: number) {
+/** The most jobs of a state that a page shows. */
+const shown = 200
+
+export interface Jobs {
+  readonly rows: readonly Job[]
+  /** How many there are on the server, with those that are not shown. */
+  readonly total: number
+}
+
+/**
+ * The newest jobs of a state. Of all states (''), what is at work, what waits and what failed is there however
+ * old it is: a night's recordings make more jobs than a page shows. Null where the server has no such part.
+ */
+export async function readJobs(
+  state: JobState | '',
+  language: string,
+  signal: AbortSignal,
+): Promise<Jobs | null> {
+  const states = state === '' ? ['', 'running', 'queued', 'failed'] : [state]
+  const parts = await Promise.all(states.map((s) => jobCalls.newest(s, shown, signal)))
+  const rows = new Map<unknown, Job>()
+  for (const part of parts) {
+    if (part === null) return null
+    for (const row of part.rows) rows.set(row['id'], jobOf(row, language))
+  }
+  return { rows: inOrder([...rows.values()]), total: parts[0]?.total ?? 0 }
+}
+
+export interface JobSums {
+  readonly running: readonly Job[]
+  readonly queued: number
+  readonly failed: number
+}
+
+/** What is at work, and how many wait and have failed; null where the server has no such part. */
+export async function sumJobs(language: string, signal: AbortSignal): Promise<JobSums | null> {
+  const [running, queued, failed] = await Promise.all([
+    jobCalls.newest('running', shown, signal),
+    jobCalls.newest('queued', 1, signal),
+    jobCalls.newest('failed', 1, signal),
+  ])
+  if (running === null || queued === null || failed === null) return null
+  return {
+    running: inOrder(running.rows.map((row) => jobOf(row, language))),
+    queued: queued.total,
+    failed: failed.total,
+  }
+}
+
+/**
+ * What `read` answers, refreshed; `missing` where it is null: the server has no such part. Belongs to the component
+ * that calls it.
+ */
+export function useJobs<T>(
+  interval: number,
+  read: (language: string, signal: AbortSignal) => Promise<T | null>,
+) {
   const { locale } = useI18n()
-  const polled = usePolled(async (signal) => {
-    const rows = await jobCalls.list(signal)
-    return { rows: rows === null ? null : inOrder(rows.map((row) => jobOf(row, locale.value))) }
-  }, interval)
+  const polled = usePolled(async (signal) => ({ read: await read(locale.value, signal) }), interval)
   return {
     ...polled,
-    data: computed(() => polled.data.value?.rows ?? null),
-    missing: computed(() => polled.data.value !== null && polled.data.value.rows === null),
+    data: computed(() => polled.data.value?.read ?? null),
+    missing: computed(() => polled.data.value !== null && polled.data.value.read === null),
   }
 }

@@ -148,6 +148,7 @@ const en: typeof zh = {
     retried: 'Job queued again',
     sum: '{running} running, {queued} queued',
     failed: '{count} failed',
+    newest: 'The newest {shown} of {all} are shown. Choose a state to see more of it; the file has all.',
     empty: 'There are no jobs',
     emptyHint:
       'When a recording ends, its thumbnail and previews are made here. The recording itself is never touched.',

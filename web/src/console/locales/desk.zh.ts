@@ -139,6 +139,7 @@ export default {
     retried: '任务已重新排队',
     sum: '进行中 {running}，排队 {queued}',
     failed: '失败 {count}',
+    newest: '共 {all} 个任务，显示最新的 {shown} 个。选择状态可查看更多；导出的文件包含全部。',
     empty: '没有任务',
     emptyHint: '录制结束后，缩略图、预览图等会在这里排队制作；原始录像不会改动。',
     states: { queued: '排队', running: '进行中', done: '完成', failed: '失败', cancelled: '已取消' },
