@@ -45,3 +45,28 @@ test('a camera that the server refuses is complained about', async () => {
   await settled()
   expect(complain).toHaveBeenCalledOnce()
 })
+
+test('a microphone pulled out is shown as muted, here and to the others', async () => {
+  const sent: unknown[] = []
+  const session = { command: (c: unknown) => (sent.push(c), Promise.resolve()) } as unknown as Session
+  const mic = track()
+  const capture = useCapture({
+    choices: { camera: '', mic: '', speaker: '', useCamera: true, useMic: true },
+    mic,
+    camera: null,
+    publish: () => Promise.resolve(),
+    commands: commandsOf(session, vi.fn()),
+    toasts: { toast: vi.fn(), complainDevice: vi.fn() } as unknown as Toasts,
+    t: (key) => key,
+  })
+  expect(capture.local.muted).toBe(false)
+  mic.onended?.(new Event('ended'))
+  await settled()
+  expect(capture.local.muted).toBe(true)
+  expect(sent).toContainEqual({ type: 'mute', muted: true })
+  // Plugged in again, one press opens it.
+  capture.setMuted(false)
+  await settled()
+  expect(capture.mic.value).not.toBeNull()
+  expect(capture.local.muted).toBe(false)
+})

@@ -43,8 +43,12 @@ export function useCapture(options: CaptureOptions) {
   function watchEnd(track: MediaStreamTrack, kind: 'mic' | 'camera'): void {
     track.onended = () => {
       toast(t('device.ended', { what: t(`device.${kind}`) }), 'error')
-      if (kind === 'mic') void useMic(null)
-      else {
+      if (kind === 'mic') {
+        // Otherwise the site looks as if it were heard, and "mute" had to be pressed before "unmute" opens another.
+        mute()
+        void useMic(null)
+        tell({ type: 'mute', muted: true })
+      } else {
         stopCamera()
         tell({ type: 'camera', on: false })
       }
