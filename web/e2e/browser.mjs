@@ -7,7 +7,8 @@ const executablePath = '/usr/bin/chromium'
 /** Why browser tests cannot run here; undefined when they can. */
 export const missing = existsSync(executablePath) ? undefined : 'Chromium is not installed: run make test'
 
-export function launch() {
+/** With `ask` the browser asks for devices, and nobody answers yes unless the context grants them. */
+export function launch({ ask = false } = {}) {
   return chromium.launch({
     executablePath,
     args: [
@@ -19,7 +20,7 @@ export function launch() {
       '--disable-component-update',
       '--disable-sync',
       '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
+      ...(ask ? [] : ['--use-fake-ui-for-media-stream']),
       '--autoplay-policy=no-user-gesture-required',
       '--auto-accept-this-tab-capture',
     ],

@@ -1,6 +1,7 @@
 /** Microphone, camera and screen of this page in the meeting: opened, muted, changed and told to the server. */
 import { reactive, shallowRef } from 'vue'
 import type { Source } from '../media/whip'
+import type { Command } from '../signal/protocol'
 import { CommandError } from '../signal/session'
 import type { Commands } from './commands'
 import { openCamera, openMic, openScreen, problemOf, saveChoices, type Choices } from './devices'
@@ -42,8 +43,12 @@ export function useCapture(options: CaptureOptions) {
   function watchEnd(track: MediaStreamTrack, kind: 'mic' | 'camera'): void {
     track.onended = () => {
       toast(t('device.ended', { what: t(`device.${kind}`) }), 'error')
-      if (kind === 'mic') void useMic(null)
-      else {
+      if (kind === 'mic') {
+        // Otherwise the site looks as if it were heard, and "mute" had to be pressed before "unmute" opens another.
+        mute()
+        void useMic(null)
+        tell({ type: 'mute', muted: true })
+      } else {
         stopCamera()
         tell({ type: 'camera', on: false })
       }
@@ -77,14 +82,19 @@ export function useCapture(options: CaptureOptions) {
     void publish('screen', null)
   }
 
+  /** Tells what has been done here already. On a cut line that is no failure: settle() says it after the next welcome. */
+  async function say(command: Command): Promise<void> {
+    await send(command).catch((error: unknown) => {
+      if (!(error instanceof CommandError) || error.code !== 'disconnected') throw error
+    })
+  }
+
   const setMuted = (muted: boolean) =>
     run('mute', async () => {
       if (muted) {
         // At once and whatever the network does: nobody may be heard after having pressed this.
         mute()
-        await send({ type: 'mute', muted: true }).catch((error: unknown) => {
-          if (!(error instanceof CommandError) || error.code !== 'disconnected') throw error
-        })
+        await say({ type: 'mute', muted: true })
         return
       }
       if (!mic.value) {
@@ -104,7 +114,7 @@ export function useCapture(options: CaptureOptions) {
     run('camera', async () => {
       if (!on) {
         stopCamera()
-        await send({ type: 'camera', on: false })
+        await say({ type: 'camera', on: false })
         return
       }
       try {
@@ -113,14 +123,14 @@ export function useCapture(options: CaptureOptions) {
         complainDevice('camera', error)
         return
       }
-      await send({ type: 'camera', on: true })
+      await say({ type: 'camera', on: true })
     })
 
   const setScreen = (on: boolean) =>
     run('screen', async () => {
       if (!on) {
         stopScreen()
-        await send({ type: 'screen', on: false })
+        await say({ type: 'screen', on: false })
         return
       }
       let track: MediaStreamTrack

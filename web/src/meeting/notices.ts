@@ -24,12 +24,14 @@ export function useNotices({ me, capture, toasts: { toast }, t }: NoticesOptions
     switch (event.kind) {
       case 'muted':
         if (event.participant !== you) break
+        unmuteAsked.value = false // answered by a key, or taken back
         capture.local.muted = event.muted
         if (event.muted && event.by !== '' && event.by !== you) toast(t('room.mutedByChair'))
         capture.applyMute()
         break
       case 'muted_all':
         if (!event.muted || me.value?.role === 'chair') break
+        unmuteAsked.value = false
         toast(t(event.self_unmute ? 'room.mutedByChairSelf' : 'room.mutedByChair'))
         capture.mute()
         break
@@ -54,6 +56,7 @@ export function useNotices({ me, capture, toasts: { toast }, t }: NoticesOptions
         if (event.participant !== you) break
         toast(t(`room.role${event.role}`))
         if (event.role === 'viewer') {
+          unmuteAsked.value = false
           capture.stopCamera()
           capture.stopScreen()
           capture.mute()
