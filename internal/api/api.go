@@ -44,7 +44,7 @@ type Config struct {
 	CanRecord func(context.Context, stream.Name) error // nil: yes; an *apierr.Error says why not
 	// Features says what this node can do: "ffmpeg", "https" …
 	Features func() map[string]bool
-	// Ports are those of protocols beside HTTP, "rtsp" and "rtmp"; 0: it is off.
+	// Ports are those of protocols beside HTTP: "https", "rtsp" and "rtmp"; 0: it is off.
 	Ports map[string]int
 }
 

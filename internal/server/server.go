@@ -213,7 +213,7 @@ func (s *Server) buildHandler() error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api.New(api.Config{
 		Version: s.version, Name: s.cfg.Name, Store: s.store, Auth: s.auth, Log: s.log.With("part", "api"),
-		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Jobs: jobTable{s.jobs}, Outputs: s.outputTable, Features: s.features, Ports: map[string]int{"rtsp": portOf(s.cfg.RTSP.Listen), "rtmp": portOf(s.cfg.RTMP.Listen)},
+		Channels: s.table, Scans: scanTable{s.scans}, EPG: s.epg, Meetings: liveMeetings{s.signaling, s.programme}, Recorder: recordings{s.recorder}, Library: s.library.Load(), Schedules: schedules{s.scheduler}, Jobs: jobTable{s.jobs}, Outputs: s.outputTable, Features: s.features, Ports: map[string]int{"https": portOf(s.cfg.HTTPS.Listen), "rtsp": portOf(s.cfg.RTSP.Listen), "rtmp": portOf(s.cfg.RTMP.Listen)},
 		Quality: watcher{s.quality}, Storage: storage{s},
 	}))
 	mux.Handle("/hls/", s.hls)

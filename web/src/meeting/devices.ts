@@ -44,9 +44,13 @@ export function devicesAllowed(): boolean {
   return window.isSecureContext && navigator.mediaDevices !== undefined
 }
 
-/** The same page at the built-in HTTPS port. */
-export function secureAddress(): string {
-  return `https://${location.hostname}:8443${location.pathname}`
+/** The same page at the server's HTTPS port. */
+export function secureAddress(
+  port: number,
+  at: Pick<Location, 'hostname' | 'pathname' | 'search' | 'hash'> = location,
+): string {
+  const host = port === 443 ? at.hostname : `${at.hostname}:${port}`
+  return `https://${host}${at.pathname}${at.search}${at.hash}`
 }
 
 export function problemOf(error: unknown): DeviceProblem {

@@ -14,7 +14,9 @@ export default {
   },
   insecure: {
     title: 'Camera and microphone do not work at this address',
-    text: 'Browsers allow camera and microphone on encrypted addresses only. Open the address below; if a certificate warning appears, ask your administrator to install your unit’s certificate.',
+    text: 'Browsers allow camera and microphone on encrypted addresses only.',
+    open: 'Open the address below; if a certificate warning appears, ask your administrator to install your unit’s certificate.',
+    none: 'This server has no encrypted address. Ask your administrator to set https.listen.',
     listen: 'Watch and listen without camera and microphone',
   },
   prejoin: {
