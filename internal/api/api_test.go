@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -333,6 +335,36 @@ func TestErrorsSpeakTheReadersLanguage(t *testing.T) {
 	}
 	if status, p := w.call(auth.Chair, "GET", "/api/v1/nothing", ""); status != 404 || p["code"] != "not_found" {
 		t.Errorf("%d %v", status, p)
+	}
+}
+
+func TestABodyThatIsTooLongOrCutOffIsNoFaultOfTheServer(t *testing.T) {
+	w := newWorld(t)
+	for _, body := range []string{
+		`{"name":"` + strings.Repeat("x", maxBody) + `","password":"p"}`,
+		`{"name":` + strings.Repeat("1", maxBody) + `}`,
+		strings.Repeat("x", 2<<20),
+	} {
+		if p := w.want(413, "", "POST", "/api/v1/sessions", body); p["code"] != "too_large" || p["errors"] != nil {
+			t.Errorf("%v", p)
+		}
+	}
+	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /api/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"name\":")
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 400 {
+		t.Errorf("a body that was cut off: %d", res.StatusCode)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,6 +23,7 @@ type both struct {
 	apierr.Problem
 	ZH     string   `json:"zh"`
 	Fields []string `json:"fields_zh"` // messages of Errors in Chinese, or empty
+	Cause  string   `json:"cause"`     // of what is the server's own fault, for its log
 	err    error
 }
 
@@ -41,6 +43,9 @@ func problem(err error) *both {
 	for _, f := range b.Errors {
 		b.Fields = append(b.Fields, f.ZH)
 	}
+	if b.Status >= http.StatusInternalServerError {
+		b.Cause = err.Error()
+	}
 	return b
 }
 
@@ -51,6 +56,9 @@ var useOwnErrors = sync.OnceFunc(func() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		base := errBadRequest
 		switch {
+		case tooLarge(errs):
+			base = errTooLarge
+		case msg == unreadable: // whoever sent it stopped in the middle
 		case status == http.StatusUnprocessableEntity:
 			base = errInvalid
 		case status == http.StatusNotFound:
@@ -73,13 +81,25 @@ var useOwnErrors = sync.OnceFunc(func() {
 				detail := d.ErrorDetail()
 				en, zh := fieldSentence(detail.Message)
 				fields = append(fields, apierr.Field{Location: detail.Location, Message: en, ZH: zh})
-			} else if e != nil && status < http.StatusInternalServerError {
+			} else if e != nil && base != errTooLarge && status < http.StatusInternalServerError {
 				fields = append(fields, apierr.Field{Message: e.Error()})
 			}
 		}
 		return problem(base.WithFields(fields...).Because(errors.Join(append(errs, errors.New(msg))...)))
 	}
 })
+
+// unreadable is what the framework says, as an error of the server's, when a body does
+// not come whole.
+const unreadable = "cannot read request body"
+
+// tooLarge reports whether a body ended at the limit that all requests have.
+func tooLarge(errs []error) bool {
+	return slices.ContainsFunc(errs, func(err error) bool {
+		var limit *http.MaxBytesError
+		return errors.As(err, &limit)
+	})
+}
 
 // localise rewrites problem answers into the reader's language and logs what is
 // the server's own fault.
@@ -95,7 +115,7 @@ func localise(next http.Handler, log *slog.Logger) http.Handler {
 			log.Error("answer with a problem", "path", r.URL.Path, "err", err)
 		}
 		if b.Status >= http.StatusInternalServerError {
-			log.Error("request failed", "method", r.Method, "path", r.URL.Path, "code", b.Code)
+			log.Error("request failed", "method", r.Method, "path", r.URL.Path, "code", b.Code, "err", b.Cause)
 		}
 		if apierr.Chinese(r.Header.Get("Accept-Language")) && b.ZH != "" {
 			b.Detail = b.ZH
