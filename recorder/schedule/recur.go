@@ -47,10 +47,15 @@ func (r *Rule) recurrence() (*rrule.RRule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRRule, err)
 	}
+	// To the library a number of none is no number at all: COUNT=0 would repeat for ever.
+	upper := strings.ToUpper(text)
+	if o.Count < 1 && strings.Contains(upper, "COUNT=") || o.Interval < 1 && strings.Contains(upper, "INTERVAL=") {
+		return nil, fmt.Errorf("%w: COUNT and INTERVAL are 1 and more (RFC 5545 section 3.3.10)", ErrRRule)
+	}
 	if o.Freq > rrule.DAILY || len(o.Byhour) > 1 || len(o.Byminute) > 1 || len(o.Bysecond) > 1 {
 		return nil, fmt.Errorf("%w: a recording repeats once a day at most", ErrTooDense)
 	}
-	if !o.Until.IsZero() && strings.Contains(strings.ToUpper(text), "Z") {
+	if !o.Until.IsZero() && strings.Contains(upper, "Z") {
 		o.Until = wallOf(o.Until, r.Zone)
 	}
 	o.Dtstart = wallOf(r.Start, r.Zone)

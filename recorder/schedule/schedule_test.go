@@ -109,6 +109,8 @@ func TestARuleThatCannotBeIsRefused(t *testing.T) {
 		"longer than a day":     {func(r *Rule) { r.End = r.Start.Add(25 * time.Hour) }, ErrTimes},
 		"no zone":               {func(r *Rule) { r.Zone = nil }, ErrZone},
 		"no recurrence":         {func(r *Rule) { r.RRule = "every day" }, ErrRRule},
+		"no times at all":       {func(r *Rule) { r.RRule = "FREQ=DAILY;COUNT=0" }, ErrRRule},
+		"no step":               {func(r *Rule) { r.RRule = "freq=weekly;interval=0" }, ErrRRule},
 		"two lines":             {func(r *Rule) { r.RRule = "FREQ=DAILY\nDTSTART:20200101T000000Z" }, ErrRRule},
 		"by the second":         {func(r *Rule) { r.RRule = "FREQ=SECONDLY" }, ErrTooDense},
 		"by the minute":         {func(r *Rule) { r.RRule = "FREQ=MINUTELY;COUNT=3" }, ErrTooDense},
