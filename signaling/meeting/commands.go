@@ -1,6 +1,7 @@
 package meeting
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -130,6 +131,8 @@ func (c Join) decide(s *State, now time.Time) ([]Body, error) {
 	switch {
 	case c.Role == Viewer:
 		p.Muted, p.Camera = true, false
+	case c.Role == Member && slices.Contains(s.Silenced, c.User):
+		p.Muted, p.MutedByChair = true, true
 	case c.Role == Member && s.MuteAll:
 		p.Muted, p.MutedByChair = true, !s.SelfUnmute
 	}

@@ -94,6 +94,10 @@ type State struct {
 	SelfUnmute   bool          `json:"self_unmute"`  // with MuteAll: may unmute alone
 	Chat         []ChatLine    `json:"chat"`
 
+	// Silenced are the accounts that left while the chair had them muted, the newest
+	// last: who comes back, as by reloading the page, is muted as before.
+	Silenced []string `json:"-"`
+
 	Seq   int64 `json:"-"` // of the last event
 	Ended bool  `json:"-"`
 }
@@ -145,6 +149,7 @@ func (s *State) Clone() *State {
 	c.Participants = slices.Clone(s.Participants)
 	c.Hands = slices.Clone(s.Hands)
 	c.Chat = slices.Clone(s.Chat)
+	c.Silenced = slices.Clone(s.Silenced)
 	return &c
 }
 
@@ -174,11 +179,23 @@ func (s *State) NextExpiry() time.Time {
 
 // remove takes a participant out of everything that refers to it.
 func (s *State) remove(id ID) {
+	if p := s.Find(id); p != nil && p.MutedByChair && p.User != "" {
+		s.speaks(p.User)
+		s.Silenced = append(s.Silenced, p.User)
+		if over := len(s.Silenced) - MaxParticipants; over > 0 {
+			s.Silenced = slices.Delete(s.Silenced, 0, over)
+		}
+	}
 	s.Participants = slices.DeleteFunc(s.Participants, func(p Participant) bool { return p.ID == id })
 	s.lowerHand(id)
 	if s.Screen == id {
 		s.Screen = ""
 	}
+}
+
+// speaks forgets that an account left while it was muted by the chair.
+func (s *State) speaks(user string) {
+	s.Silenced = slices.DeleteFunc(s.Silenced, func(u string) bool { return u == user })
 }
 
 func (s *State) lowerHand(id ID) {

@@ -7,6 +7,7 @@ func (b Joined) replay(s *State, e Event) {
 	p := b.Participant
 	p.Epoch = e.Seq
 	s.remove(p.ID)
+	s.speaks(p.User)
 	s.Participants = append(s.Participants, p)
 }
 
@@ -38,6 +39,9 @@ func (b UnmuteRequested) replay(s *State, _ Event) {
 
 func (b MutedAll) replay(s *State, _ Event) {
 	s.MuteAll, s.SelfUnmute = b.Muted, b.SelfUnmute
+	if !b.Muted || b.SelfUnmute {
+		s.Silenced = nil
+	}
 	for i := range s.Participants {
 		p := &s.Participants[i]
 		switch {
