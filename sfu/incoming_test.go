@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"bytes"
 	"log/slog"
 	"testing"
 
@@ -142,6 +143,53 @@ func TestForgedReplayedAndStrangePacketsChangeNothing(t *testing.T) {
 	l.give(l.seal(packet(5)))
 	if l.kept() != 4 {
 		t.Errorf("%d packets kept, want 4", l.kept())
+	}
+}
+
+func TestPublishersOfTheSameSSRCKeepApart(t *testing.T) {
+	l := newLoneEncoder(t)
+	other := newPublication(l.p.eng, Grant{}, []*mediaLine{l.line}, l.p.eng.log)
+	var err error
+	if other.pub, err = l.hub.Publish("channels/b", false); err != nil {
+		t.Fatal(err)
+	}
+	keys := testKeys()
+	keys.RemoteKey = bytes.Repeat([]byte{7}, len(keys.RemoteKey))
+	path, err := l.p.eng.net.Attach(transport.PeerConfig{Handler: other, Log: l.p.eng.log}, deaf(t), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.peer = &peer{Peer: path, id: "y"}
+	out, err := srtp.CreateContext(keys.RemoteKey, keys.RemoteSalt, srtp.ProtectionProfileAeadAes128Gcm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packet := func(seq uint16, pt uint8) *rtp.Packet {
+		return &rtp.Packet{Header: rtp.Header{SSRC: 100, PayloadType: pt, SequenceNumber: seq}, Payload: []byte{0x41, byte(seq)}}
+	}
+	for seq := range uint16(20) { // the same SSRC and numbers, of two
+		mine := l.out
+		l.out = out
+		sealed := l.seal(packet(seq, 102))
+		l.out = mine
+		l.give(sealed) // under the wrong name
+		other.RTP(sealed, l.now)
+		l.give(l.seal(packet(seq, 102)))
+	}
+	for _, p := range []*publication{l.p, other} {
+		if len(p.layers) != 1 || len(p.layers[0].loss.missing) != 0 || p.layers[0].loss.dups != 0 {
+			t.Errorf("%d layers, of the first %+v", len(p.layers), p.layers[0].loss)
+		}
+	}
+	if kept, forged := l.kept(), l.p.eng.forged.Load(); kept != 40 || forged != 20 {
+		t.Errorf("%d packets of 40 were taken, and %d of 20 refused", kept, forged)
+	}
+	// One publisher that gives its picture's SSRC to something else as well.
+	kept := l.kept()
+	l.give(l.seal(packet(20, 111)))
+	l.give(l.seal(packet(21, 102)))
+	if len(l.p.layers) != 1 || l.kept() != kept+1 {
+		t.Errorf("%d layers, %d packets were taken, want one and one", len(l.p.layers), l.kept()-kept)
 	}
 }
 

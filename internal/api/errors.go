@@ -81,7 +81,7 @@ var useOwnErrors = sync.OnceFunc(func() {
 				detail := d.ErrorDetail()
 				en, zh := fieldSentence(detail.Message)
 				fields = append(fields, apierr.Field{Location: detail.Location, Message: en, ZH: zh})
-			} else if e != nil && base != errTooLarge && status < http.StatusInternalServerError {
+			} else if e != nil && status < http.StatusInternalServerError {
 				fields = append(fields, apierr.Field{Message: e.Error()})
 			}
 		}

@@ -137,6 +137,13 @@ func TestNothingIsReplaced(t *testing.T) {
 	if _, err := Restore(t.Context(), file, from); !errors.Is(err, ErrExists) {
 		t.Errorf("restored over a server: %v", err)
 	}
+	left := elsewhere(t)
+	if err := os.WriteFile(left.Database+"-wal", []byte("changes of another database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), file, left); !errors.Is(err, ErrExists) {
+		t.Errorf("restored beside the log of a database that is gone: %v", err)
+	}
 	keysOnly := elsewhere(t)
 	if err := os.CopyFS(keysOnly.Keys, os.DirFS(from.Keys)); err != nil {
 		t.Fatal(err)

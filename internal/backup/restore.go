@@ -50,8 +50,12 @@ func Restore(ctx context.Context, file string, to Place) (sum Summary, err error
 
 // vacant reports [ErrExists] for what would be replaced.
 func vacant(to Place) error {
-	if _, err := os.Lstat(to.Database); err == nil {
-		return fmt.Errorf("%s %w: stop the server and move it away", to.Database, ErrExists)
+	// What SQLite wrote beside a database that was moved away alone would be taken for
+	// changes of this one.
+	for _, suffix := range [...]string{"", "-wal", "-shm", "-journal"} {
+		if _, err := os.Lstat(to.Database + suffix); err == nil {
+			return fmt.Errorf("%s %w: stop the server and move it away", to.Database+suffix, ErrExists)
+		}
 	}
 	if keys, err := os.ReadDir(to.Keys); err == nil && len(keys) > 0 {
 		return fmt.Errorf("%s %w: stop the server and move it away", filepath.Join(to.Keys, keys[0].Name()), ErrExists)

@@ -53,6 +53,12 @@ describe('jobs', () => {
     expect(seen?.total).toBe(855)
   })
 
+  it('that all fit are asked for once', async () => {
+    const asked = serve('jobs', jobs('queued', 150, 100))
+    expect((await readJobs('', 'zh', signal))?.rows).toHaveLength(150)
+    expect(asked).toHaveLength(1)
+  })
+
   it('of one state are asked for by that state', async () => {
     serve('jobs', night)
     const seen = await readJobs('failed', 'zh', signal)

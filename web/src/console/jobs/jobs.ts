@@ -75,14 +75,16 @@ export async function readJobs(
   language: string,
   signal: AbortSignal,
 ): Promise<Jobs | null> {
-  const states = state === '' ? ['', 'running', 'queued', 'failed'] : [state]
-  const parts = await Promise.all(states.map((s) => jobCalls.newest(s, shown, signal)))
-  const rows = new Map<unknown, Job>()
-  for (const part of parts) {
-    if (part === null) return null
-    for (const row of part.rows) rows.set(row['id'], jobOf(row, language))
+  const newest = await jobCalls.newest(state, shown, signal)
+  if (newest === null) return null
+  const parts = [newest]
+  if (state === '' && newest.total > newest.rows.length) {
+    const unfinished = ['running', 'queued', 'failed'].map((s) => jobCalls.newest(s, shown, signal))
+    for (const part of await Promise.all(unfinished)) if (part !== null) parts.push(part)
   }
-  return { rows: inOrder([...rows.values()]), total: parts[0]?.total ?? 0 }
+  const rows = new Map<unknown, Job>()
+  for (const part of parts) for (const row of part.rows) rows.set(row['id'], jobOf(row, language))
+  return { rows: inOrder([...rows.values()]), total: newest.total }
 }
 
 export interface JobSums {
